@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Loc:
-    """A place in the user's source. `col` counts from 0; `text` is the source line, not stripped."""
+    """A place in the user's source. `col` counts from 0; `text` is the whole source line."""
 
     file: str
     line: int

@@ -13,8 +13,8 @@ regions:
     count, *outs  = for … {exit=True}     { (i, *carried) -> (stop_now, *results) }
     outs          = while *inits          { (*carried) -> cond }  { (*carried) -> results }
 
-A `for` with `exit=True` ends after the first iteration whose `stop_now` is True; `count` is the number
-of iterations that were executed, i64. `step` is a non-zero i64 (a literal wherever possible).
+A `for` with `exit=True` ends after the first iteration whose `stop_now` is True; `count` counts the
+iterations that were executed, i64. `step` is a non-zero i64 (a literal wherever possible).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 from s2s_ad.errors import Loc
 from s2s_ad.ir.types import Type
 
-#: What an equation is there for. TANGENT equations are linear in tangents and are what is transposed.
+#: What an equation is there for. TANGENT equations are linear in tangents: what is transposed.
 PRIMAL, TANGENT, ADJOINT = "", "tangent", "adjoint"
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 

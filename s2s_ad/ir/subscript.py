@@ -6,8 +6,8 @@ A spec has one token per axis of the base array, separated by commas; `_` stands
     :            the whole axis
     _:_  _:  :_  a slice, bounds as in Python (negative ones count from the end, all are clipped)
     ::_  _:_:_   a slice with a step (a literal)
-    a            an i64 array of indices; all `a` axes are adjacent, their arrays broadcast, and their
-                 common shape replaces them (negative indices count from the end)
+    a            an i64 array of indices; all `a` axes are adjacent, their arrays broadcast, and
+                 their common shape replaces them (negative indices count from the end)
 
 `A[1:-1, j]` is `load A, 1, -1, j {spec='_:_,i'}`.
 """
@@ -85,7 +85,7 @@ def is_element(spec: str) -> bool:
 
 
 def slice_dim(dim: Dim, axis: Axis) -> Dim:
-    """The extent of a slice of an axis of extent `dim`; UNKNOWN where it is not decided by literals."""
+    """The extent of a slice of an axis of extent `dim`; UNKNOWN unless literals decide it."""
     bounds = [axis.start, axis.stop, axis.step]
     if any(b is not None and not isinstance(b, Lit) for b in bounds):
         return UNKNOWN

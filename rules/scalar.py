@@ -1,0 +1,105 @@
+"""Elementwise primitives, by their partial derivatives: `f(*operands, result)`.
+
+At kinks: abs'(0) = 0; maximum and minimum share equally between ties (as JAX does).
+The formulas are in Abramowitz & Stegun, chapters 4 and 7.
+"""
+
+import math
+
+from s2s_ad.ir.core import Lit
+from s2s_ad.ops import Value, copysign, cos, cosh, exp, floor, log, select, sign, sin, sinh, sqrt
+from s2s_ad.rule import jvp, linear, partials
+
+LOG2, LOG10, TWO_OVER_SQRT_PI = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
+
+linear("neg", 0)
+linear("copy", 0)
+partials("abs", lambda x, y: sign(x))
+partials("sqrt", lambda x, y: 0.5 / y)
+partials("cbrt", lambda x, y: 1.0 / (3.0 * y**2))
+partials("exp", lambda x, y: y)
+partials("exp2", lambda x, y: LOG2 * y)
+partials("expm1", lambda x, y: exp(x))
+partials("log", lambda x, y: 1.0 / x)
+partials("log1p", lambda x, y: 1.0 / (1.0 + x))
+partials("log2", lambda x, y: 1.0 / (LOG2 * x))
+partials("log10", lambda x, y: 1.0 / (LOG10 * x))
+partials("sin", lambda x, y: cos(x))
+partials("cos", lambda x, y: -sin(x))
+partials("tan", lambda x, y: 1.0 + y**2)
+partials("arcsin", lambda x, y: 1.0 / sqrt(1.0 - x**2))
+partials("arccos", lambda x, y: -1.0 / sqrt(1.0 - x**2))
+partials("arctan", lambda x, y: 1.0 / (1.0 + x**2))
+partials("sinh", lambda x, y: cosh(x))
+partials("cosh", lambda x, y: sinh(x))
+partials("tanh", lambda x, y: 1.0 - y**2)
+partials("arcsinh", lambda x, y: 1.0 / sqrt(x**2 + 1.0))
+partials("arccosh", lambda x, y: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)))
+partials("arctanh", lambda x, y: 1.0 / (1.0 - x**2))
+partials("erf", lambda x, y: TWO_OVER_SQRT_PI * exp(-(x**2)))
+partials("erfc", lambda x, y: -TWO_OVER_SQRT_PI * exp(-(x**2)))
+
+partials("mul", lambda x, y, z: y, lambda x, y, z: x)
+partials("arctan2", lambda y, x, z: x / (x**2 + y**2), lambda y, x, z: -y / (x**2 + y**2))
+partials("hypot", lambda x, y, z: x / z, lambda x, y, z: y / z)
+partials("mod", lambda x, y, z: 1.0, lambda x, y, z: -floor(x / y))
+partials("copysign", lambda x, y, z: copysign(1.0, x) * copysign(1.0, y), None)
+partials(
+    "maximum",
+    lambda x, y, z: select(x > y, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
+    lambda x, y, z: select(y > x, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
+)
+partials(
+    "minimum",
+    lambda x, y, z: select(x < y, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
+    lambda x, y, z: select(y < x, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
+)
+
+
+def _pow_base(x: Value, n: Value, z: Value) -> Value | float:
+    """n x^(n-1), and 0 for n = 0 even at x = 0."""
+    if isinstance(n.atom, Lit):
+        value = n.atom.value
+        if value in (0, 1):
+            return float(value)
+        return float(value) * (x if value == 2 else x ** _less_one(value))
+    zero = n.equals(0 if n.type.dtype == "i64" else 0.0)
+    one = Lit(1, n.type) if n.type.dtype == "i64" else 1.0
+    factor = _as_float(n, x.type.dtype)
+    return select(zero, 0.0 * x, factor * x ** _subtract(n, one))
+
+
+def _less_one(value: float) -> float:
+    return value - 1
+
+
+def _subtract(n: Value, one: object) -> Value:
+    from s2s_ad.ops import apply
+
+    return apply("sub", n, one)
+
+
+def _as_float(n: Value, dtype: str) -> Value:
+    from s2s_ad.ops import apply
+
+    return n if n.type.dtype == dtype else apply("convert", n, dtype=dtype)
+
+
+def _pow_exponent(x: Value, n: Value, z: Value) -> Value:
+    """z log x, and 0 at x = 0 (where z is 0 for n > 0), as JAX has it."""
+    return z * log(select(x.equals(0.0), 1.0, x))
+
+
+partials("pow", _pow_base, _pow_exponent)
+
+
+@jvp("div")
+def _div(context, eqn, tangents):
+    """(dx - z dy) / y."""
+    y, z = context.value(eqn.ins[1]), context.value(eqn.out)
+    dx, dy = tangents
+    if dy is None:
+        return dx / y
+    if dx is None:
+        return -(dy * (z / y))
+    return (dx - dy * z) / y

@@ -1,0 +1,197 @@
+"""The extents of arrays, as code: for allocating tapes and zero cotangents.
+
+An extent is found from the type (a number), from an array with the same symbol that is at hand, or
+from the equation that made the array. What "at hand" means is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from s2s_ad.analysis.program import LOOPS, Program
+from s2s_ad.ir.build import Builder, i64
+from s2s_ad.ir.core import Atom, Eqn, Lit, Var
+from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.subscript import Axis, parse_subscript
+from s2s_ad.ir.types import UNKNOWN, known_equal
+
+
+class Extents:
+    """Extents of the arrays of a program.
+
+    `dim(v, axis)` gives the extent of a variable that is at hand, else None; `scalar(a)` gives an
+    i64 operand that is at hand, else None.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        b: Builder,
+        dim: Callable[[Var, int], Atom | None],
+        scalar: Callable[[Atom], Atom | None],
+    ) -> None:
+        self.program, self.b, self.dim, self.scalar = program, b, dim, scalar
+
+    def find(self, v: Atom, axis: int) -> Atom | None:
+        """The extent of `v` along `axis`, or None where it cannot be told."""
+        size = v.type.shape[axis]
+        if isinstance(size, int):
+            return i64(size)
+        direct = self.dim(v, axis)
+        if direct is not None:
+            return direct
+        by_name = self._by_symbol(size)
+        if by_name is not None:
+            return by_name
+        eqn = self.program.definition.get(v)
+        return self._parameter(v, axis) if eqn is None else self._equation(v, eqn, axis)
+
+    def _by_symbol(self, symbol: str) -> Atom | None:
+        """A parameter of the function with this extent, or with one that this is shortened from."""
+        if symbol == UNKNOWN:
+            return None
+        base, _, less = symbol.rpartition("-")
+        for param in self.program.func.params:
+            for axis, size in enumerate(param.type.shape):
+                if param in self.program.linear:
+                    continue
+                if size == symbol:
+                    return self.dim(param, axis)
+                if base and less.isdigit() and size == base:
+                    whole = self.dim(param, axis)
+                    if whole is None:
+                        return None
+                    short = self.b.emit("sub", whole, i64(int(less)), name="n")
+                    return self.b.emit("maximum", short, i64(0), name="n")
+        return None
+
+    def _parameter(self, v: Var, axis: int) -> Atom | None:
+        """A carried variable has the extent of its initial value if the types say so, or if the
+        loop only ever writes into it."""
+        node = self.program.home[v]
+        if node.kind != "loop":
+            return None
+        for init, param, result, _ in self.program.slots(node.eqn):
+            if param is v and isinstance(init, Var):
+                kept = known_equal(init.type.shape[axis], v.type.shape[axis])
+                if kept or written_base(self.program, result) is v:
+                    return self.find(init, axis)
+        return None
+
+    def _equation(self, v: Var, eqn: Eqn, axis: int) -> Atom | None:
+        prim, ins = eqn.prim, eqn.ins
+        if prim in LOOPS:
+            for init, param, result, out in self.program.slots(eqn):
+                if out is v and (
+                    known_equal(init.type.shape[axis], v.type.shape[axis])
+                    or written_base(self.program, result) is param
+                ):
+                    return self.find(init, axis)
+            return None
+        if PRIMS[prim].elementwise:
+            return self._elementwise(eqn, v.type.ndim - axis)
+        if prim in ("store", "accum", "copy", "cumsum"):
+            return self.find(ins[0], axis)
+        if prim in ("full", "reshape", "broadcast"):
+            return self.scalar(ins[1 + axis])
+        if prim in ("empty", "iota"):
+            return self.scalar(ins[axis])
+        if prim == "load":
+            return self._load(eqn, axis)
+        return self._shape_op(eqn, axis)
+
+    def _elementwise(self, eqn: Eqn, from_end: int) -> Atom | None:
+        for operand in eqn.ins:
+            position = operand.type.ndim - from_end
+            if position >= 0 and operand.type.shape[position] != 1:
+                found = self.find(operand, position)
+                if found is not None:
+                    return found
+        return None
+
+    def _shape_op(self, eqn: Eqn, axis: int) -> Atom | None:
+        base = eqn.ins[0]
+        if eqn.prim == "transpose":
+            return self.find(base, eqn.params["perm"][axis])
+        if eqn.prim == "expand":
+            return self.find(base, axis - sum(a < axis for a in eqn.params["axes"]))
+        if eqn.prim in ("squeeze", "sum", "reduce_max", "reduce_min", "prod"):
+            if eqn.params.get("keepdims"):
+                return self.find(base, axis)
+            left = [a for a in range(base.type.ndim) if a not in eqn.params["axes"]]
+            return self.find(base, left[axis])
+        if eqn.prim == "dot":
+            first = axis < base.type.ndim - 1
+            return self.find(base, 0) if first else self.find(eqn.ins[1], 1)
+        return None
+
+    def _load(self, eqn: Eqn, axis: int) -> Atom | None:
+        position = -1
+        seen_array = False
+        for base_axis, where in enumerate(parse_subscript(eqn.params["spec"], eqn.ins[1:])):
+            if where.kind == "index":
+                continue
+            if where.kind == "array":
+                if seen_array:
+                    continue
+                seen_array, rank = True, where.start.type.ndim
+                if position < axis <= position + rank:
+                    return self.find(where.start, axis - position - 1)
+                position += rank
+                continue
+            position += 1
+            if position == axis:
+                whole = self.find(eqn.ins[0], base_axis)
+                return whole if where.kind == "full" else self._slice(where, whole)
+        return None
+
+    def _slice(self, axis: Axis, whole: Atom | None) -> Atom | None:
+        """The length of a slice with step 1."""
+        if whole is None or (axis.step is not None and axis.step != i64(1)):
+            return None
+        start = i64(0) if axis.start is None else self._clipped(axis.start, whole)
+        stop = whole if axis.stop is None else self._clipped(axis.stop, whole)
+        if start is None or stop is None:
+            return None
+        length = stop if start == i64(0) else self.b.emit("sub", stop, start, name="n")
+        return self.b.emit("maximum", length, i64(0), name="n")
+
+    def _clipped(self, bound: Atom, whole: Atom) -> Atom | None:
+        """A slice bound as a position: counted from the front, between 0 and the extent."""
+        at = self.scalar(bound)
+        if at is None:
+            return None
+        if isinstance(at, Lit):
+            if at.value >= 0:
+                return self.b.emit("minimum", at, whole, name="n")
+            back = self.b.emit("add", whole, at, name="n")
+            return self.b.emit("maximum", back, i64(0), name="n")
+        back = self.b.emit("maximum", self.b.emit("add", at, whole), i64(0))
+        negative = self.b.emit("lt", at, i64(0))
+        return self.b.emit("select", negative, back, self.b.emit("minimum", at, whole), name="n")
+
+
+def written_base(program: Program, a: Atom) -> Atom:
+    """The version of an array that `a` became from by writes in the same region or inner ones."""
+    while isinstance(a, Var):
+        eqn = program.definition.get(a)
+        if eqn is None:
+            return a
+        if eqn.prim in ("store", "accum"):
+            a = eqn.ins[0]
+        elif eqn.prim in LOOPS:
+            init, param, result, _ = next(s for s in program.slots(eqn) if s[3] is a)
+            if written_base(program, result) is not param:
+                return a
+            a = init
+        elif eqn.prim == "if":
+            position = eqn.outs.index(a)
+            bases = [written_base(program, r.results[position]) for r in eqn.regions]
+            if bases[0] is not bases[1] or program.home.get(bases[0]) is None:
+                return a
+            if program.home[bases[0]].region in eqn.regions:
+                return a
+            a = bases[0]
+        else:
+            return a
+    return a

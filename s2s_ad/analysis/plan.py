@@ -1,0 +1,170 @@
+"""What the reverse sweep saves, puts back, or computes again.
+
+For every scope (the body of a loop, or the function) the values that the reverse sweep asks for are
+the sinks of a graph whose edges are the equations that may be evaluated again. What is at hand for
+nothing (the loop index, values from outside, arrays that are put back) separates it from nothing; the
+rest is cut at the least number of bytes. What is cut is saved, once per iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from s2s_ad.analysis.chains import Chain
+from s2s_ad.analysis.mincut import vertex_cut
+from s2s_ad.analysis.program import Node, Program
+from s2s_ad.ir.core import Eqn, Var, eqn_free_vars
+from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.types import DTYPES
+
+#: Stand-ins for what is only known at run time, used to compare plans.
+TRIPS, EXTENT = 64, 100
+
+Needs = dict[Var, int]  # variable -> the last position, in its region, at which it is asked for
+
+
+@dataclass
+class Plan:
+    """`saved` lists, for every scope, the variables that are saved; `restored` are the versions of
+    arrays that are put back; `cost` is an estimate in bytes."""
+
+    saved: dict[Node, list[Var]] = field(default_factory=dict)
+    restored: frozenset[Var] = frozenset()
+    cost: float = 0.0
+
+    def is_saved(self, program: Program, v: Var) -> bool:
+        return v in self.saved.get(program.home[v].scope, ())
+
+
+def make_plan(program: Program, needs: Needs, restored: Iterable[Chain]) -> Plan:
+    """The cheapest plan for `needs`, with these chains put back."""
+    return _Planner(program, dict(needs), list(restored)).run()
+
+
+class _Planner:
+    def __init__(self, program: Program, needs: Needs, restored: list[Chain]) -> None:
+        self.program, self.needs = program, needs
+        self.chain_of = {v: c for c in restored for v in c.versions}
+        self.plan = Plan(restored=frozenset(self.chain_of))
+        self.written = {c: self._positions(c) for c in restored}
+
+    def run(self) -> Plan:
+        scopes = {n.scope: None for n in self.program.nodes.values() if n.kind != "cond"}
+        for scope in sorted(scopes, key=lambda n: -n.depth):
+            self._scope(scope)
+        return self.plan
+
+    def _positions(self, chain: Chain) -> dict[Node, set[int]]:
+        """For every scope, the positions at which the chain is written to."""
+        found: dict[Node, set[int]] = {}
+        for eqn in chain.writes:
+            node = self.program.home[eqn.out]
+            position = self.program.order[eqn]
+            while node is not None:
+                found.setdefault(node.scope, set()).add(position)
+                node = node.scope
+                position = self.program.order[node.eqn] if node.eqn else -1
+                node = node.parent
+        return found
+
+    # -- questions
+
+    def _current(self, array: Var, position: int) -> bool:
+        """True if a version that is put back is in its buffer when `position` is reversed."""
+        scope = self.program.home[array].scope
+        since = self.program.defined_at(array)
+        writes = self.written[self.chain_of[array]].get(scope, ())
+        return not any(since < w <= position for w in writes)
+
+    def _at_hand(self, v: Var, position: int) -> bool:
+        """True for what the reverse sweep has without saving it."""
+        home = self.program.home[v]
+        if home.kind == "root" or self.program.is_index(v):
+            return True
+        return v in self.chain_of and self._current(v, position)
+
+    def _again(self, eqn: Eqn | None) -> bool:
+        """True where an equation may be evaluated again."""
+        return eqn is not None and PRIMS[eqn.prim].cheap and not eqn.regions
+
+    # -- one scope
+
+    def _scope(self, scope: Node) -> None:
+        positions = {v: p for v, p in self.needs.items() if self.program.home[v].scope is scope}
+        inputs, leaves = self._graph(scope, positions)
+        asked = [v for v in self.needs if self.program.home[v].scope is scope]
+        costs = {v: _bytes(v) for v in positions}
+        leaves = {v for v in leaves if not self._at_hand(v, positions[v])}
+        sinks = [v for v in asked if not self._at_hand(v, positions[v])]
+        cut = vertex_cut(inputs, costs, leaves, sinks)
+        order = {v: k for k, v in enumerate(self.program.home)}
+        if cut:
+            self.plan.saved[scope] = sorted(cut, key=order.__getitem__)
+        self.plan.cost += sum(map(_bytes, cut)) * TRIPS**scope.depth
+        self._ask_outer(scope, sinks, cut, inputs, positions)
+
+    def _graph(self, scope: Node, positions: Needs) -> tuple[dict[Var, list[Var]], set[Var]]:
+        """The dataflow graph above the needs. `positions` is extended: each variable's last use."""
+        inputs: dict[Var, list[Var]] = {}
+        leaves: set[Var] = set()
+        program = self.program
+        todo = sorted(positions, key=program.defined_at)
+        while todo:
+            v = todo.pop()
+            eqn = program.definition.get(v)
+            if self._at_hand(v, positions[v]) or not self._again(eqn):
+                leaves.add(v)
+                continue
+            leaves.discard(v)
+            inputs[v] = []
+            blocked = False
+            for u in eqn_free_vars(eqn):
+                home = program.home[u]
+                same = home is program.home[v]
+                at = positions[v] if same else self._outer_position(v, home)
+                if u in self.chain_of and not self._current(u, at):
+                    blocked = True
+                if home.scope is not scope:
+                    continue
+                inputs[v].append(u)
+                if at > positions.get(u, -2):
+                    positions[u] = at
+                    todo.append(u)
+            if blocked:
+                inputs[v] = []
+                leaves.add(v)
+        return inputs, leaves
+
+    def _outer_position(self, v: Var, home: Node) -> int:
+        return self.program.climb(self.program.home[v], home)
+
+    def _ask_outer(
+        self,
+        scope: Node,
+        sinks: list[Var],
+        cut: set[Var],
+        inputs: dict[Var, list[Var]],
+        positions: Needs,
+    ) -> None:
+        """What is evaluated again in this scope asks for values of the scopes around it."""
+        todo, seen = [v for v in sinks if v not in cut], set()
+        while todo:
+            v = todo.pop()
+            if v in seen or v in cut or self._at_hand(v, positions[v]):
+                continue
+            seen.add(v)
+            for u in eqn_free_vars(self.program.definition[v]):
+                home = self.program.home[u]
+                if home.scope is scope:
+                    todo.append(u)
+                else:
+                    at = self._outer_position(v, home)
+                    self.needs[u] = max(at, self.needs.get(u, -1))
+
+
+def _bytes(v: Var) -> float:
+    size = DTYPES[v.type.dtype][1]
+    for extent in v.type.shape:
+        size *= extent if isinstance(extent, int) else EXTENT
+    return float(size)

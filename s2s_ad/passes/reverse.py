@@ -1,0 +1,442 @@
+"""The reverse sweep. See transpose.py, which drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from s2s_ad.analysis.extents import Extents, written_base
+from s2s_ad.analysis.plan import Needs, Plan
+from s2s_ad.analysis.program import LOOPS, Node, Program
+from s2s_ad.errors import S2SError
+from s2s_ad.ir.build import Builder, i64, number
+from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Lit, Region, Var, eqn_uses
+from s2s_ad.ir.types import I64
+from s2s_ad.ops import Value, zeros
+from s2s_ad.passes.putback import overwritten
+from s2s_ad.passes.tape import Forward, ordinal, tape_spec
+from s2s_ad.rule import TRANSPOSES
+
+
+class ExtentError(S2SError):
+    """The size of an array whose cotangent starts from zero cannot be told."""
+
+    code = "S2S092"
+
+
+@dataclass
+class Frame:
+    """A region of the primal being reversed. `env` maps its variables to their values in the reverse
+    sweep, `ct` its linear variables to their cotangents; `position` is where the reversal is."""
+
+    node: Node
+    b: Builder
+    parent: Frame | None
+    env: dict[Var, Atom] = field(default_factory=dict)
+    ct: dict[Var, Atom] = field(default_factory=dict)
+    tops: dict[Node, Atom] = field(default_factory=dict)
+    position: int = -1
+
+
+class Reverse:
+    """Reverses a program according to a plan. Without a forward sweep it only records, in `needs`,
+    what it asks of the primal, and at which position."""
+
+    def __init__(
+        self, program: Program, plan: Plan, ahead: Forward | None, builder: Builder
+    ) -> None:
+        self.program, self.plan, self.ahead = program, plan, ahead
+        self.frame = Frame(program.root, builder, None)
+        self.needs: Needs = {}
+        self.dims: dict[tuple[Var, int], Eqn] = {}
+        if ahead is not None:
+            self.frame.tops = {n: a for n, a in ahead.state.items() if isinstance(n, Node)}
+
+    @property
+    def b(self) -> Builder:
+        return self.frame.b
+
+    def run(self, seeds: Sequence[tuple[Var, Atom]]) -> None:
+        """Reverse everything, from the cotangents of the tangents in `seeds`."""
+        for v, ct in seeds:
+            self._add(v, ct)
+        self._region()
+
+    def cotangent(self, v: Var) -> Atom:
+        """The cotangent of a linear variable of the function's body, after `run`."""
+        return self.frame.ct[v] if v in self.frame.ct else self._zero(v)
+
+    # -- values of the primal
+
+    def lookup(self, a: Atom) -> Atom:
+        """The value of a primal variable, in the reverse sweep."""
+        if isinstance(a, Lit):
+            return a
+        home, frame = self.program.home[a], self.frame
+        while True:
+            if a in frame.env:
+                return frame.env[a]
+            if frame.node is home:
+                break
+            frame = frame.parent
+        value = self._record(a, frame) if self.ahead is None else self._materialise(a, frame)
+        if value is not a or home.kind != "root":
+            frame.env[a] = value
+        return value
+
+    def _record(self, a: Var, frame: Frame) -> Atom:
+        self.needs[a] = max(frame.position, self.needs.get(a, -1))
+        return a
+
+    def _materialise(self, a: Var, frame: Frame) -> Atom:
+        """A variable of the region of `frame`: from its tape, or computed again."""
+        if self.plan.is_saved(self.program, a):
+            return self._read_tape(a, frame)
+        if frame.node.kind == "root":
+            return a
+        eqn = self.program.definition[a]
+        inside, self.frame = self.frame, frame
+        ins = tuple(map(self.lookup, eqn.ins))
+        self.frame = inside
+        out = Var(a.name, a.type)
+        with frame.b.at(eqn.loc):
+            frame.b.append(eqn.with_(outs=(out,), ins=ins, role=ADJOINT))
+        return out
+
+    def _read_tape(self, a: Var, frame: Frame) -> Atom:
+        tape, scope = self.ahead.state[a], frame.node.scope
+        if scope.kind == "root":
+            return tape
+        if scope in self.ahead.stacks:
+            indices = [self._top(scope, frame)]
+        else:
+            inside, self.frame = self.frame, frame
+            indices = [
+                ordinal(
+                    frame.b,
+                    self.lookup(self.program.index_of(n)),
+                    self.lookup(n.eqn.ins[0]),
+                    self.lookup(n.eqn.ins[2]),
+                )
+                for n in scope.loops()
+            ]
+            self.frame = inside
+        spec = tape_spec(indices, a)
+        return frame.b.emit("load", tape, *indices, spec=spec, name=a.name, type=a.type)
+
+    def _top(self, scope: Node, frame: Frame) -> Atom:
+        while scope not in frame.tops:
+            frame = frame.parent
+        return frame.tops[scope]
+
+    # -- cotangents
+
+    def _add(self, v: Atom, ct: Atom) -> None:
+        """Add to the cotangent of a linear variable, which lives in the current frame until the
+        region that defines it is done (loops and branches set up those of captured ones)."""
+        if not self.program.is_linear(v):
+            return
+        old = self.frame.ct.get(v)
+        if old is not None:
+            ct = self.b.emit("add", old, ct, name=bar(v), type=v.type)
+        elif isinstance(ct, Var) and self.b.eqns and self.b.eqns[-1].outs == (ct,):
+            if ct.name == "t":
+                new = Var(bar(v), v.type)
+                self.b.eqns[-1] = self.b.eqns[-1].with_(outs=(new,))
+                ct = new
+        self.frame.ct[v] = ct
+
+    def _zero(self, v: Var) -> Atom:
+        if not v.type.is_array:
+            return number(0, v.type.dtype)
+        shape = self.extents(v)
+        out = zeros(self.b, v.type, shape).atom
+        self.b.eqns[-1] = self.b.eqns[-1].with_(outs=(Var(bar(v), out.type),))
+        return self.b.eqns[-1].out
+
+    def extents(self, v: Atom) -> tuple[Atom, ...]:
+        """The extents of a linear or primal array."""
+        finder = Extents(self.program, self.b, self._dim, self.lookup)
+        found = tuple(finder.find(v, axis) for axis in range(v.type.ndim))
+        if None in found:
+            eqn = self.program.definition.get(v)
+            raise ExtentError(
+                f"the size of the array `{v.name}` is not known in the reverse sweep",
+                eqn.loc if eqn else None,
+                "give the array a size that is known when the function starts",
+            )
+        return found
+
+    def _dim(self, v: Var, axis: int) -> Atom | None:
+        """The extent of a primal array of the function's body: read in the forward sweep."""
+        if self.program.home[v].kind != "root" or v in self.program.linear:
+            return None
+        if (v, axis) not in self.dims:
+            b = Builder()
+            b.emit("dim", v, axis=axis, name="n")
+            self.dims[v, axis] = b.eqns[0]
+        return self.dims[v, axis].out
+
+    # -- equations
+
+    def _region(self) -> None:
+        """Reverse the equations of the current frame's region."""
+        frame = self.frame
+        for eqn in reversed(frame.node.region.eqns):
+            frame.position = self.program.end[eqn]
+            with frame.b.at(eqn.loc):
+                if eqn.prim == "if":
+                    self._branch(eqn)
+                elif eqn.prim in LOOPS:
+                    self._loop(eqn)
+                elif eqn.role == TANGENT:
+                    self._transpose(eqn)
+                elif eqn.outs and eqn.outs[0] in self.plan.restored:
+                    self._put_back(eqn)
+
+    def _transpose(self, eqn: Eqn) -> None:
+        ct = self.frame.ct.pop(eqn.out, None)
+        if ct is None or eqn.prim in ("empty", "iota"):
+            return
+        if not any(self.program.is_linear(a) for a in eqn.ins):
+            return
+        context = Context(self, eqn)
+        TRANSPOSES[eqn.prim](context, eqn, Value(self.b, ct))
+
+    def _put_back(self, eqn: Eqn) -> None:
+        """Undo a write."""
+        if eqn.prim not in ("store", "accum"):
+            return
+        old = self.lookup(overwritten(self.frame.node.region.eqns, eqn))
+        indices = tuple(map(self.lookup, eqn.ins[2:]))
+        base = eqn.ins[0]
+        now = self.lookup(eqn.out)
+        self.frame.env[base] = self.b.emit(
+            "store", now, old, *indices, spec=eqn.params["spec"], name=base.name, type=base.type
+        )
+
+    # -- branches
+
+    def _branch(self, eqn: Eqn) -> None:
+        count = eqn.params.get("linear", 0)
+        linear = eqn.outs[len(eqn.outs) - count :]
+        cts = [self.frame.ct.pop(out, None) for out in linear]
+        backs = [k for k, out in enumerate(eqn.outs) if out in self.plan.restored]
+        tops = [s for s in self._stacks_in(eqn)]
+        if all(ct is None for ct in cts) and not backs and not tops:
+            return
+        condition = self.lookup(eqn.ins[0])
+        now = {k: self.lookup(eqn.outs[k]) for k in backs}
+        frames = [self._one_branch(eqn, region, cts, now) for region in eqn.regions]
+        captured = [
+            v
+            for v in self.program.captured_linear(eqn)
+            if any(f.ct.get(v) is not self.frame.ct.get(v) for f in frames)
+        ]
+        bases = self._bases(eqn, backs)
+        results: list[list[Atom]] = [[], []]
+        outer = self.frame
+        for frame, own in zip(frames, results):
+            self.frame = frame
+            own += [frame.ct[v] if v in frame.ct else self._zero(v) for v in captured]
+            own += [self._version(frame, v) for v in bases]
+            own += [self._top(s, frame) for s in tops]
+        self.frame = outer
+        regions = [f.b.region((), r) for f, r in zip(frames, results)]
+        names = [bar(v) for v in captured] + [v.name for v in bases] + ["top"] * len(tops)
+        types = [v.type for v in captured] + [v.type for v in bases] + [I64] * len(tops)
+        outs = self.b.equation("if", (condition,), None, regions, names, types)
+        outer.ct.update(zip(captured, outs))
+        outer.env.update(zip(bases, outs[len(captured) :]))
+        outer.tops.update(zip(tops, outs[len(captured) + len(bases) :]))
+
+    def _one_branch(
+        self, eqn: Eqn, region: Region, cts: list[Atom | None], now: dict[int, Atom]
+    ) -> Frame:
+        outer = self.frame
+        node = self.program.nodes[region]
+        self.frame = frame = Frame(node, Builder(eqn.loc, ADJOINT), outer)
+        for v in self.program.captured_linear(eqn):
+            if v in outer.ct:
+                frame.ct[v] = outer.ct[v]
+        for result, ct in zip(region.results[len(region.results) - len(cts) :], cts):
+            if ct is not None:
+                self._add(result, ct)
+        for k, value in now.items():
+            frame.env[region.results[k]] = value
+        self._region()
+        self.frame = outer
+        return frame
+
+    def _bases(self, eqn: Eqn, backs: list[int]) -> list[Var]:
+        """The versions before the branch of the arrays that it writes to and that are put back."""
+        return [written_base(self.program, eqn.outs[k]) for k in backs]
+
+    def _version(self, frame: Frame, v: Var) -> Atom:
+        return frame.env[v] if v in frame.env else self.lookup(v)
+
+    # -- loops
+
+    def _loop(self, eqn: Eqn) -> None:
+        slots = self.program.slots(eqn)
+        linear = [s for s in slots if self.program.is_linear(s[1])]
+        cts = [self.frame.ct.pop(out, None) for *_, out in linear]
+        live, captured = self._reach(eqn, linear, cts)
+        backs = [s for s in slots if s[3] in self.plan.restored]
+        tops = self._stacks_in(eqn)
+        if not live and not backs and not tops:
+            return
+        carried = [linear[k] for k in live]
+        inits = [self._zero(linear[k][3]) if cts[k] is None else cts[k] for k in live]
+        inits += [self.frame.ct[v] if v in self.frame.ct else self._zero(v) for v in captured]
+        inits += [self.lookup(out) for *_, out in backs]
+        inits += [self._top(s, self.frame) for s in tops]
+        bounds = self._backwards(eqn)
+        names = [bar(s[1]) for s in carried] + [bar(v) for v in captured]
+        names += [s[1].name for s in backs] + ["top"] * len(tops)
+        types = [s[1].type for s in carried] + [v.type for v in captured]
+        types += [s[1].type for s in backs] + [I64] * len(tops)
+        params = [Var(n, t) for n, t in zip(names, types)]
+        region = self._body(eqn, carried, captured, backs, tops, params)
+        ins = (*bounds, *inits)
+        outs = self.b.equation("for", ins, None, (region,), names, types)
+        rest = iter(outs)
+        for (init, *_), out in zip(carried, rest):
+            self._add(init, out)
+        rest = iter(outs[len(carried) :])
+        self.frame.ct.update(zip(captured, rest))
+        rest = outs[len(carried) + len(captured) :]
+        self.frame.env.update((s[0], out) for s, out in zip(backs, rest))
+        self.frame.tops.update(zip(tops, rest[len(backs) :]))
+
+    def _body(
+        self,
+        eqn: Eqn,
+        carried: list[tuple],
+        captured: list[Var],
+        backs: list[tuple],
+        tops: list[Node],
+        params: list[Var],
+    ) -> Region:
+        """The body of a reversed loop."""
+        outer = self.frame
+        node = self.program.nodes[eqn.regions[-1]]
+        self.frame = frame = Frame(node, Builder(eqn.loc, ADJOINT), outer)
+        index = Var(self.program.index_of(node).name, I64)
+        frame.env[self.program.index_of(node)] = index
+        rest = iter(params)
+        incoming = [(s[2], p) for s, p in zip(carried, rest)]
+        frame.ct.update(zip(captured, params[len(carried) :]))
+        rest = params[len(carried) + len(captured) :]
+        frame.env.update((s[2], p) for s, p in zip(backs, rest))
+        frame.tops.update(zip(tops, rest[len(backs) :]))
+        if node in frame.tops:
+            frame.tops[node] = frame.b.emit("sub", frame.tops[node], i64(1), name="top")
+        for result, ct in incoming:
+            self._add(result, ct)
+        self._region()
+        results = [frame.ct[s[1]] if s[1] in frame.ct else self._zero(s[1]) for s in carried]
+        results += [frame.ct[v] for v in captured]
+        results += [frame.env[s[1]] for s in backs]
+        results += [frame.tops[s] for s in tops]
+        self.frame = outer
+        return frame.b.region((index, *params), results)
+
+    def _backwards(self, eqn: Eqn) -> tuple[Atom, Atom, Atom]:
+        """The bounds of the loop that runs the other way."""
+        b = self.b
+        if eqn.prim == "while":
+            count = self.lookup(eqn.outs[eqn.params["counter"]])
+            return b.emit("sub", count, i64(1), name="k"), i64(-1), i64(-1)
+        start, stop, step = map(self.lookup, eqn.ins[:3])
+        if eqn.params.get("exit"):
+            count = self.lookup(eqn.outs[0])
+        elif step == i64(1):
+            return b.emit("sub", stop, i64(1)), b.emit("sub", start, i64(1)), i64(-1)
+        else:
+            back = b.emit("floordiv", b.emit("sub", start, stop), step)
+            count = b.emit("neg", back)
+        last = b.emit("add", start, b.emit("mul", b.emit("sub", count, i64(1)), step))
+        return last, b.emit("sub", start, step), b.emit("neg", step)
+
+    def _stacks_in(self, eqn: Eqn) -> list[Node]:
+        """The scopes in the regions of `eqn` whose values are on stacks."""
+        if self.ahead is None:
+            return []
+        return [s for s in self.ahead.stacks if any(n.eqn is eqn for n in _around(s))]
+
+    def _reach(
+        self, eqn: Eqn, linear: list[tuple], cts: list[Atom | None]
+    ) -> tuple[list[int], list[Var]]:
+        """Which linear slots have a cotangent in some iteration, and which captured linear variables
+        get one: what the results with a cotangent depend on, as a fixpoint."""
+        live = {k for k, ct in enumerate(cts) if ct is not None}
+        body = eqn.regions[-1]
+        while True:
+            seen = self._ancestors(body, [linear[k][2] for k in live])
+            more = {k for k, s in enumerate(linear) if s[1] in seen}
+            if more <= live:
+                break
+            live |= more
+        captured = [v for v in self.program.captured_linear(eqn) if v in seen]
+        return sorted(live), captured
+
+    def _ancestors(self, region: Region, results: list[Atom]) -> set[Var]:
+        """The linear variables that `results` depend on."""
+        seen = {a for a in results if self.program.is_linear(a)}
+        for eqn in reversed(region.eqns):
+            if any(out in seen for out in eqn.outs):
+                seen.update(v for v in eqn_uses(eqn) if v in self.program.linear)
+        return seen
+
+
+class Context:
+    """What a transpose rule may ask for."""
+
+    def __init__(self, reverse: Reverse, eqn: Eqn) -> None:
+        self._reverse, self._eqn = reverse, eqn
+        self.b = reverse.b
+
+    def is_linear(self, a: Atom) -> bool:
+        return self._reverse.program.is_linear(a)
+
+    def value(self, a: Atom) -> Value:
+        """A primal operand."""
+        return Value(self.b, self._reverse.lookup(a))
+
+    def extents(self, a: Atom) -> tuple[Atom, ...]:
+        """The extents of an operand."""
+        return self._reverse.extents(a)
+
+    def typed(self, x: Value, like: Atom) -> Value:
+        """`x` with what is known of the extents of `like`."""
+        new = Var(x.atom.name, like.type)
+        self.b.eqns[-1] = self.b.eqns[-1].with_(outs=(new,))
+        return Value(self.b, new)
+
+    def add(self, a: Atom, ct: Value) -> None:
+        """Add to the cotangent of a linear operand."""
+        self._reverse._add(a, ct.atom)
+
+    def accumulate(self, a: Var, ct: Value, indices: Sequence[Atom], spec: str) -> None:
+        """Add to a part of the cotangent of a linear array."""
+        ats = [self._reverse.lookup(i) for i in indices]
+        frame = self._reverse.frame
+        whole = frame.ct[a] if a in frame.ct else self._reverse._zero(a)
+        out = self.b.emit("accum", whole, ct.atom, *ats, spec=spec, name=bar(a), type=a.type)
+        frame.ct[a] = out
+
+
+def _around(scope: Node) -> list[Node]:
+    nodes = []
+    while scope is not None:
+        nodes.append(scope)
+        scope = scope.parent
+    return nodes
+
+
+def bar(v: Var) -> str:
+    """The name of the cotangent that belongs to a tangent."""
+    base = v.name.split(".")[0]
+    return (base[: -len("_dot")] if base.endswith("_dot") else base) + "_bar"
+

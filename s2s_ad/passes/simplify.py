@@ -1,0 +1,294 @@
+"""Local identities, applied from the first equation to the last.
+
+    a = mul x, 1.0          b = sub x, y
+    c = neg y         →     return b
+    b = add a, c
+    return b
+
+Values keep their bits: x + 0.0 stays in the user's code (it turns -0.0 into 0.0), and goes away only
+in derivatives. Each identity is a function from an equation to an atom, an equation, or None; the
+first that applies wins.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+
+from s2s_ad.ir.build import boolean, i64
+from s2s_ad.ir.core import PRIMAL, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.subscript import is_element, is_full
+from s2s_ad.ir.types import I64
+from s2s_ad.ops import same_shape
+
+Definitions = dict[Var, Eqn]
+Identity = Callable[[Eqn, Definitions], "Atom | Eqn | None"]
+
+
+def simplify(func: Func) -> Func:
+    """`func` with local identities applied."""
+    return func.with_(body=_region(func.body, {}, {}))
+
+
+def _region(region: Region, names: dict[Var, Atom], defs: Definitions) -> Region:
+    def atom(a: Atom) -> Atom:
+        return names.get(a, a) if isinstance(a, Var) else a
+
+    eqns: list[Eqn] = []
+    for eqn in region.eqns:
+        ins = tuple(map(atom, eqn.ins))
+        if eqn.prim == "if" and isinstance(ins[0], Lit):
+            taken = _region(eqn.regions[0 if ins[0].value else 1], names, defs)
+            eqns += taken.eqns
+            names.update(zip(eqn.outs, taken.results))
+            continue
+        if eqn.prim == "assert" and ins[0] == boolean(True):
+            continue
+        regions = tuple(_region(r, names, defs) for r in eqn.regions)
+        eqn = eqn.with_(ins=ins, regions=regions) if ins != eqn.ins or regions else eqn
+        new = _apply(eqn, defs)
+        if isinstance(new, Eqn):
+            eqns.append(new)
+            defs.update(dict.fromkeys(new.outs, new))
+        else:
+            names[eqn.out] = new
+    return Region(region.params, tuple(eqns), tuple(map(atom, region.results)))
+
+
+def _apply(eqn: Eqn, defs: Definitions) -> Atom | Eqn:
+    """What is left of an equation after every identity that applies to it."""
+    changed = len(eqn.outs) == 1 and not eqn.regions
+    while changed:
+        changed = False
+        for identity in IDENTITIES:
+            new = identity(eqn, defs)
+            if isinstance(new, Lit | Var):
+                return new
+            if new is not None:
+                eqn, changed = new, True
+                break
+    return eqn
+
+
+def _definition(a: Atom, defs: Definitions, prim: str) -> Eqn | None:
+    """The equation that defines `a`, if it applies `prim`."""
+    eqn = defs.get(a) if isinstance(a, Var) else None
+    return eqn if eqn is not None and eqn.prim == prim else None
+
+
+def _is(a: Atom, value: float) -> bool:
+    """True for a literal number of this value (not a bool; -0.0 is not 0)."""
+    if not isinstance(a, Lit) or a.type.dtype == "bool" or a.value != value:
+        return False
+    return value != 0 or str(a.value)[0] != "-"
+
+
+def _keeps(eqn: Eqn, a: Atom) -> bool:
+    """True if `a` has the type of the result, so that it may stand for it."""
+    return a.type.dtype == eqn.out.type.dtype and same_shape(a.type.shape, eqn.out.type.shape)
+
+
+# --- numbers ---------------------------------------------------------------------------------------
+
+_FOLD = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg,
+    "maximum": max, "minimum": min, "eq": operator.eq, "ne": operator.ne, "lt": operator.lt,
+    "le": operator.le, "gt": operator.gt, "ge": operator.ge, "and": operator.and_,
+    "or": operator.or_, "not": operator.not_, "xor": operator.xor,
+}  # fmt: skip
+
+
+def _fold(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """Arithmetic on integer and boolean literals."""
+    if eqn.prim not in _FOLD or not all(isinstance(a, Lit) for a in eqn.ins):
+        return None
+    if any(a.type.dtype not in ("i64", "bool") for a in eqn.ins):
+        return None
+    value = _FOLD[eqn.prim](*(a.value for a in eqn.ins))
+    return i64(value) if eqn.out.type == I64 else boolean(value)
+
+
+def _logic(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """`and`, `or` with a literal operand; `not not`; `select` on a literal."""
+    if eqn.prim in ("and", "or"):
+        for a, b in (eqn.ins, eqn.ins[::-1]):
+            if isinstance(a, Lit) and not eqn.out.type.is_array:
+                return b if a.value == (eqn.prim == "and") else a
+    if eqn.prim == "not":
+        inner = _definition(eqn.ins[0], defs, "not")
+        return None if inner is None else inner.ins[0]
+    if eqn.prim == "select" and isinstance(eqn.ins[0], Lit):
+        chosen = eqn.ins[1] if eqn.ins[0].value else eqn.ins[2]
+        return chosen if _keeps(eqn, chosen) else None
+    return None
+
+
+def _neutral(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
+    """x * 1, x / 1, x - 0, x ** 1; x + 0 for integers and in derivatives."""
+    if eqn.prim not in ("add", "sub", "mul", "div", "pow"):
+        return None
+    a, b = eqn.ins
+    exact = eqn.out.type.is_float and eqn.role == PRIMAL
+    neutral = {"add": 0, "sub": 0, "mul": 1, "div": 1, "pow": 1}[eqn.prim]
+    if _is(b, neutral) and _keeps(eqn, a) and not (exact and eqn.prim == "add"):
+        return a
+    if eqn.prim in ("add", "mul") and _is(a, neutral) and _keeps(eqn, b):
+        return None if exact and eqn.prim == "add" else b
+    if eqn.prim == "sub" and _is(a, 0) and not exact and _keeps(eqn, b):
+        return eqn.with_(prim="neg", ins=(b,))
+    return None
+
+
+def _signs(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
+    """-(-x), x + (-y), x - (-y)."""
+    if eqn.prim == "neg":
+        if isinstance(eqn.ins[0], Lit):
+            return Lit(-eqn.ins[0].value, eqn.ins[0].type)
+        inner = _definition(eqn.ins[0], defs, "neg")
+        return None if inner is None else inner.ins[0]
+    if eqn.prim not in ("add", "sub"):
+        return None
+    a, b = eqn.ins
+    right = _definition(b, defs, "neg")
+    if right is not None:
+        return eqn.with_(prim="sub" if eqn.prim == "add" else "add", ins=(a, right.ins[0]))
+    left = _definition(a, defs, "neg")
+    if left is not None and eqn.prim == "add":
+        return eqn.with_(prim="sub", ins=(b, left.ins[0]))
+    return None
+
+
+def _offsets(eqn: Eqn, defs: Definitions) -> Eqn | None:
+    """(i + 2) - 1 is i + 1, for integers."""
+    if eqn.prim not in ("add", "sub") or eqn.out.type != I64 or not isinstance(eqn.ins[1], Lit):
+        return None
+    inner = defs.get(eqn.ins[0])
+    if inner is None or inner.prim not in ("add", "sub") or not isinstance(inner.ins[1], Lit):
+        return None
+    sign = {"add": 1, "sub": -1}
+    total = sign[eqn.prim] * eqn.ins[1].value + sign[inner.prim] * inner.ins[1].value
+    prim = "add" if total >= 0 else "sub"
+    return eqn.with_(prim=prim, ins=(inner.ins[0], i64(abs(total))))
+
+
+def _extent_positive(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """max(extent, 0), min(1, …) of extents."""
+    if eqn.prim != "maximum" or eqn.out.type != I64:
+        return None
+    for a, b in (eqn.ins, eqn.ins[::-1]):
+        if _is(a, 0) and _definition(b, defs, "dim") is not None:
+            return b
+    return None
+
+
+# --- arrays ------------------------------------------------------------------------------------------
+
+
+def _dims(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
+    """The extent of a result is that of an operand."""
+    if eqn.prim != "dim":
+        return None
+    size = eqn.ins[0].type.shape[eqn.params["axis"]]
+    if isinstance(size, int):
+        return i64(size)
+    source = defs.get(eqn.ins[0])
+    if source is None:
+        return None
+    axis = eqn.params["axis"]
+    if source.prim in ("store", "accum", "copy", "cumsum"):
+        return eqn.with_(ins=source.ins[:1])
+    if source.prim in ("full", "reshape"):
+        return source.ins[1 + axis]
+    if source.prim in ("empty", "iota"):
+        return source.ins[axis]
+    if source.prim == "transpose":
+        return eqn.with_(ins=source.ins, params={"axis": source.params["perm"][axis]})
+    if PRIMS[source.prim].elementwise:
+        for a in source.ins:
+            at = a.type.ndim - source.out.type.ndim + axis
+            if at >= 0 and a.type.shape[at] != 1:
+                return eqn.with_(ins=(a,), params={"axis": at})
+    return None
+
+
+def _implicit_broadcast(eqn: Eqn, defs: Definitions) -> Eqn | None:
+    """x * broadcast(y) is x * y where x has the whole shape already."""
+    if not (PRIMS[eqn.prim].elementwise and len(eqn.ins) > 1):
+        return None
+    for k, a in enumerate(eqn.ins):
+        wide = _definition(a, defs, "broadcast")
+        if wide is None or not _trailing(wide):
+            continue
+        others = eqn.ins[:k] + eqn.ins[k + 1 :]
+        if any(same_shape(o.type.shape, eqn.out.type.shape) for o in others):
+            return eqn.with_(ins=(*eqn.ins[:k], wide.ins[0], *eqn.ins[k + 1 :]))
+    return None
+
+
+def _trailing(wide: Eqn) -> bool:
+    """True for a broadcast that NumPy would do by itself."""
+    ndim, inner = wide.out.type.ndim, wide.ins[0].type.ndim
+    return tuple(wide.params["axes"]) == tuple(range(ndim - inner, ndim))
+
+
+def _written_broadcast(eqn: Eqn, defs: Definitions) -> Eqn | None:
+    """A store or accum broadcasts its value by itself."""
+    if eqn.prim not in ("store", "accum"):
+        return None
+    wide = _definition(eqn.ins[1], defs, "broadcast")
+    if wide is None or not _trailing(wide):
+        return None
+    return eqn.with_(ins=(eqn.ins[0], wide.ins[0], *eqn.ins[2:]))
+
+
+def _read_constant(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """An element of np.full is its value."""
+    if eqn.prim != "load" or not is_element(eqn.params["spec"]):
+        return None
+    source = _definition(eqn.ins[0], defs, "full")
+    return None if source is None or eqn.role == PRIMAL else source.ins[0]
+
+
+def _whole(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """A[:] read is A; zeros with all of v added are v; what does not change a shape is nothing."""
+    if eqn.prim == "load" and is_full(eqn.params["spec"]):
+        return eqn.ins[0]
+    if eqn.prim == "accum" and is_full(eqn.params["spec"]) and eqn.role != PRIMAL:
+        base = _definition(eqn.ins[0], defs, "full")
+        if base is not None and _is(base.ins[0], 0) and _keeps(eqn, eqn.ins[1]):
+            return eqn.ins[1]
+    if eqn.prim == "convert" and eqn.params["dtype"] == eqn.ins[0].type.dtype:
+        return eqn.ins[0]
+    if eqn.prim == "transpose" and list(eqn.params["perm"]) == sorted(eqn.params["perm"]):
+        return eqn.ins[0]
+    return None
+
+
+def _inverse(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """squeeze(expand(x)), expand(squeeze(x)), transpose(transpose(x))."""
+    pairs = {"squeeze": "expand", "expand": "squeeze", "transpose": "transpose"}
+    inner = _definition(eqn.ins[0], defs, pairs.get(eqn.prim, "")) if eqn.ins else None
+    if inner is None:
+        return None
+    if eqn.prim == "transpose":
+        perm = [inner.params["perm"][p] for p in eqn.params["perm"]]
+        return inner.ins[0] if perm == sorted(perm) else None
+    return inner.ins[0] if inner.params["axes"] == eqn.params["axes"] else None
+
+
+IDENTITIES: tuple[Identity, ...] = (
+    _fold,
+    _logic,
+    _neutral,
+    _signs,
+    _offsets,
+    _extent_positive,
+    _dims,
+    _implicit_broadcast,
+    _written_broadcast,
+    _read_constant,
+    _whole,
+    _inverse,
+)
+

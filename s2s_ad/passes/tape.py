@@ -1,0 +1,297 @@
+"""The forward sweep: the primal part of a differentiated function, keeping what the plan says.
+
+    s = for 0, n, 1, x0 { (i, x)             tape = empty n
+      y = sin x                              x.out, tape.out = for 0, n, 1, x0, tape { (i, x, tape)
+      yield y                                  tape.1 = store tape, x, i
+    }                                          y = sin x
+                                               yield y, tape.1
+                                             }
+
+A tape has one axis per loop around the value where all trip counts are known before the outermost
+loop: it is allocated there, and indexed by the iterations. Else (a `while`, a triangular nest) it is a
+stack: it grows, and a counter gives the position. A value in a branch outside all loops needs no
+tape: the branch gets a further result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from s2s_ad.analysis.extents import Extents
+from s2s_ad.analysis.plan import Plan
+from s2s_ad.analysis.program import LOOPS, Node, Program
+from s2s_ad.errors import S2SError
+from s2s_ad.ir.build import Builder, boolean, i64, number
+from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.types import I64, UNKNOWN, Type
+
+#: The first size of a stack, in entries.
+STACK = 64
+
+
+class TapeError(S2SError):
+    """A value that the reverse sweep needs can be neither computed again nor saved."""
+
+    code = "S2S091"
+
+
+def prepare(func: Func) -> Func:
+    """`func` with every `while` that has a linear part counting its iterations in a carried i64;
+    the parameter `counter` gives that variable's place among the carried ones."""
+    return func.with_(body=_count_whiles(func.body))
+
+
+def _count_whiles(region: Region) -> Region:
+    eqns = []
+    for eqn in region.eqns:
+        regions = tuple(map(_count_whiles, eqn.regions))
+        eqn = eqn.with_(regions=regions) if regions else eqn
+        if eqn.prim == "while" and "counter" not in eqn.params:
+            eqn = _counted(eqn)
+        eqns.append(eqn)
+    return Region(region.params, tuple(eqns), region.results)
+
+
+def _counted(eqn: Eqn) -> Eqn:
+    """The counter goes before the linear slots, which stay the last."""
+    at = len(eqn.ins) - eqn.params.get("linear", 0)
+    cond, body = eqn.regions
+    count, again, out = (Var("count", I64) for _ in range(3))
+    b = Builder(eqn.loc)
+    b.eqns += body.eqns
+    more = b.emit("add", count, i64(1), name="count")
+
+    def insert(items: tuple, item: object) -> tuple:
+        return (*items[:at], item, *items[at:])
+
+    return eqn.with_(
+        ins=insert(eqn.ins, i64(0)),
+        outs=insert(eqn.outs, out),
+        params={**eqn.params, "counter": at},
+        regions=(
+            Region(insert(cond.params, again), cond.eqns, cond.results),
+            b.region(insert(body.params, count), insert(body.results, more)),
+        ),
+    )
+
+
+@dataclass
+class Forward:
+    """The forward sweep, built. `state` maps every saved variable to its tape (or, for a value of a
+    branch outside loops, to itself), and every stacked scope to its final position."""
+
+    builder: Builder
+    state: dict[object, Atom] = field(default_factory=dict)
+    stacks: set[Node] = field(default_factory=set)
+
+
+def forward(program: Program, plan: Plan) -> Forward:
+    """The primal equations of `program`, with the saves of `plan`."""
+    sweep = Forward(Builder())
+    _Sweep(program, plan, sweep).region(program.root, sweep.builder)
+    return sweep
+
+
+def ordinal(b: Builder, index: Atom, start: Atom, step: Atom) -> Atom:
+    """The number of the iteration, from 0, of a loop's index."""
+    if step == i64(1):
+        return index if start == i64(0) else b.emit("sub", index, start, name="k")
+    return b.emit("floordiv", b.emit("sub", index, start, name="k"), step, name="k")
+
+
+def trip_count(b: Builder, start: Atom, stop: Atom, step: Atom) -> Atom:
+    """The number of iterations of `range(start, stop, step)`: ⌈(stop − start) / step⌉, at least 0."""
+    if all(isinstance(a, Lit) for a in (start, stop, step)):
+        return i64(len(range(start.value, stop.value, step.value)))
+    if step == i64(1):
+        span = stop if start == i64(0) else b.emit("sub", stop, start, name="trips")
+    else:
+        back = b.emit("floordiv", b.emit("sub", start, stop, name="trips"), step, name="trips")
+        span = b.emit("neg", back, name="trips")
+    return b.emit("maximum", span, i64(0), name="trips")
+
+
+class _Sweep:
+    def __init__(self, program: Program, plan: Plan, out: Forward) -> None:
+        self.program, self.plan, self.out = program, plan, out
+        self.state = out.state
+
+    # -- regions
+
+    def region(self, node: Node, b: Builder) -> None:
+        for param in node.region.params:
+            self.save(param, b)
+        for eqn in node.region.eqns:
+            if eqn.role == TANGENT:
+                continue
+            with b.at(eqn.loc):
+                if eqn.prim == "if":
+                    self.branch(eqn, b)
+                elif eqn.prim in LOOPS:
+                    self.loop(eqn, b)
+                else:
+                    b.append(eqn)
+                for out in eqn.outs:
+                    self.save(out, b)
+
+    def primal(self, items: tuple, eqn: Eqn) -> tuple:
+        """Without the linear ones, which are the last."""
+        return items[: len(items) - eqn.params.get("linear", 0)]
+
+    def branch(self, eqn: Eqn, b: Builder) -> None:
+        before, builders, results, after = dict(self.state), [], [], []
+        for region in eqn.regions:
+            self.state.clear()
+            self.state.update(before)
+            inner = Builder(b.loc)
+            self.region(self.program.nodes[region], inner)
+            builders.append(inner)
+            results.append(self.primal(region.results, eqn))
+            after.append(dict(self.state))
+        changed = [
+            key
+            for key in dict.fromkeys((*after[0], *after[1]))
+            if any(s.get(key) is not before.get(key) for s in after)
+        ]
+        outs = list(self.primal(eqn.outs, eqn))
+        for key in changed:
+            values = [s.get(key) for s in after]
+            kind = next(v.type for v in values if v is not None)
+            for k, (inner, value) in enumerate(zip(builders, values)):
+                results[k] += (_dummy(inner, kind) if value is None else value,)
+            outs.append(Var(self._name(key), kind))
+        regions = tuple(inner.region((), r) for inner, r in zip(builders, results))
+        b.append(_plain(eqn, eqn.ins, tuple(outs), regions))
+        self.state.clear()
+        self.state.update(before)
+        self.state.update(zip(changed, outs[len(outs) - len(changed) :]))
+
+    def loop(self, eqn: Eqn, b: Builder) -> None:
+        node = self.program.nodes[eqn.regions[-1]]
+        if node.depth == 1:
+            self.allocate(node, b)
+        keys = [key for key in self.state if self._inside(key, node)]
+        inits = [self.state[key] for key in keys]
+        params = [Var(self._name(key), a.type) for key, a in zip(keys, inits)]
+        self.state.update(zip(keys, params))
+        inner = Builder(b.loc)
+        self.region(node, inner)
+        if node in self.out.stacks:
+            bumped = inner.emit("add", self.state[node], i64(1), name=self.state[node].name)
+            self.state[node] = bumped
+        results = self.primal(node.region.results, eqn) + tuple(self.state[k] for k in keys)
+        own = self.primal(node.region.params, eqn) + tuple(params)
+        regions = [inner.region(own, results)]
+        if eqn.prim == "while":
+            cond = eqn.regions[0]
+            unused = tuple(Var(v.name, v.type) for v in params)
+            kept = self.primal(cond.params, eqn) + unused
+            regions.insert(0, Region(kept, cond.eqns, cond.results))
+        outs = [Var(v.name, v.type) for v in params]
+        ins = self.primal(eqn.ins, eqn) + tuple(inits)
+        b.append(_plain(eqn, ins, self.primal(eqn.outs, eqn) + tuple(outs), tuple(regions)))
+        self.state.update(zip(keys, outs))
+
+    def _inside(self, key: object, node: Node) -> bool:
+        """True for a tape or counter of the scope of `node` or of one inside it."""
+        scope = key if isinstance(key, Node) else self.program.home[key].scope
+        return node in scope.loops()
+
+    def _name(self, key: object) -> str:
+        return "top" if isinstance(key, Node) else f"{key.name.split('.')[0]}_tape"
+
+    # -- tapes
+
+    def allocate(self, outermost: Node, b: Builder) -> None:
+        """The tapes of all scopes in a nest of loops, before the outermost one."""
+        inside = [s for s in self.plan.saved if s.loops()[:1] == [outermost]]
+        for scope in sorted(inside, key=lambda s: s.depth):
+            trips = self._trips(scope, outermost, b)
+            if trips is None:
+                self.out.stacks.add(scope)
+                self.state[scope] = i64(0)
+                trips = [i64(STACK)]
+            for v in self.plan.saved[scope]:
+                shape = [*trips, *self._extents(v, outermost, b)]
+                kind = Type(v.type.dtype, tuple(_static(a) for a in shape))
+                name = self._name(v)
+                tape = b.emit("empty", *shape, name=name, type=kind, dtype=v.type.dtype)
+                self.state[v] = tape
+
+    def _outside(self, a: Atom, outermost: Node) -> bool:
+        return isinstance(a, Lit) or outermost not in self.program.home[a].loops()
+
+    def _trips(self, scope: Node, outermost: Node, b: Builder) -> list[Atom] | None:
+        """The trip counts of the loops around `scope`, or None where one is not known beforehand."""
+        bounds = []
+        for node in scope.loops():
+            known = node.eqn.prim == "for"
+            if not known or not all(self._outside(a, outermost) for a in node.eqn.ins[:3]):
+                return None
+            bounds.append(node.eqn.ins[:3])
+        return [trip_count(b, *three) for three in bounds]
+
+    def _extents(self, v: Var, outermost: Node, b: Builder) -> list[Atom]:
+        def dim(array: Var, axis: int) -> Atom | None:
+            at_hand = self._outside(array, outermost) and array not in self.program.linear
+            return b.emit("dim", array, axis=axis, name="n") if at_hand else None
+
+        def scalar(a: Atom) -> Atom | None:
+            return a if self._outside(a, outermost) else None
+
+        extents = Extents(self.program, b, dim, scalar)
+        found = [extents.find(v, axis) for axis in range(v.type.ndim)]
+        if None in found:
+            eqn = self.program.definition.get(v)
+            raise TapeError(
+                f"the array `{v.name}` must be saved in every iteration for the reverse sweep, and "
+                "its size changes from one iteration to the next",
+                eqn.loc if eqn else None,
+                "compute with its elements in a loop, or give it a fixed size",
+            )
+        return found
+
+    def save(self, v: Var, b: Builder) -> None:
+        if not self.plan.is_saved(self.program, v):
+            return
+        scope = self.program.home[v].scope
+        if scope.kind == "root":
+            self.state[v] = v
+            return
+        tape = self.state[v]
+        if scope in self.out.stacks:
+            indices = [self.state[scope]]
+            tape = b.emit("grow", tape, indices[0], name=tape.name)
+        else:
+            indices = [
+                ordinal(b, self.program.index_of(n), n.eqn.ins[0], n.eqn.ins[2])
+                for n in scope.loops()
+            ]
+        self.state[v] = b.emit(
+            "store", tape, v, *indices, spec=tape_spec(indices, v), name=tape.name, type=tape.type
+        )
+
+
+def tape_spec(indices: list[Atom], v: Var) -> str:
+    """The subscript of one entry of a tape of `v`."""
+    return ",".join(["i"] * len(indices) + [":"] * v.type.ndim)
+
+
+def _plain(eqn: Eqn, ins: tuple, outs: tuple, regions: tuple) -> Eqn:
+    """The equation without its linear part."""
+    params = {k: v for k, v in eqn.params.items() if k not in ("linear", "counter")}
+    return eqn.with_(ins=ins, outs=outs, regions=regions, params=params)
+
+
+def _static(a: Atom) -> int | str:
+    return a.value if isinstance(a, Lit) else UNKNOWN
+
+
+def _dummy(b: Builder, kind: Type) -> Atom:
+    """A value of a type that nobody reads: from the branch that was not taken."""
+    if not kind.is_array:
+        return boolean(False) if kind.dtype == "bool" else number(0, kind.dtype)
+    shape = [i64(d if isinstance(d, int) else 0) for d in kind.shape]
+    return b.emit("empty", *shape, type=kind, dtype=kind.dtype)
+
+

@@ -1,0 +1,138 @@
+"""Reverse mode: the linear part of a differentiated function, transposed.
+
+    t: f64 = cos x                       forward     y = sin x;  t = cos x
+    y_dot: f64 = mul x_dot, t  tangent   reverse     x_bar = mul y_bar, t
+
+Equations are taken in reverse order; a `for` runs backwards, an `if` takes the branch it took, a
+`while` runs as often as it did. Cotangents that are zero do not exist. Linear variables that a loop
+reads from outside become accumulators that the reversed loop carries.
+
+What the reverse sweep needs of the primal is asked for through `Reverse.lookup`. It runs twice: once
+to learn what is asked for, from which the plan is made (analysis/plan.py), and once for real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from s2s_ad.analysis.chains import Chain, chains
+from s2s_ad.analysis.plan import Needs, Plan, make_plan
+from s2s_ad.analysis.program import Program
+from s2s_ad.ir.build import Builder, number
+from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, clone, free_vars
+from s2s_ad.passes.dce import dce
+from s2s_ad.passes.jvp import jvp, names_of
+from s2s_ad.passes.putback import with_logs
+from s2s_ad.passes.reverse import Reverse
+from s2s_ad.passes.tape import Forward, forward, prepare
+
+
+def grad(func: Func, wrt: Sequence[int], result: int = 0) -> Func:
+    """One function with all of `func`'s results and then the gradients of its scalar `result` with
+    respect to the parameters `wrt`. It never writes to its arguments."""
+    seed = number(1, func.results[result].type.dtype)
+    sweeps = _Sweeps(func, wrt, {result: seed})
+    body = Region(func.params, sweeps.eqns(), (*sweeps.primal_results, *sweeps.gradients))
+    return Func(f"{func.name}_grad", body, names_of(func) + _bars(func, wrt))
+
+
+def vjp(func: Func, wrt: Sequence[int]) -> tuple[Func, Func]:
+    """(forward, backward). `forward` has the parameters of `func`, and gives its results and then the
+    residuals. `backward` has the residuals and then one cotangent for every floating-point result,
+    and gives one gradient for every parameter in `wrt`."""
+    cotangents = {
+        k: Var(f"{name}_bar", r.type)
+        for k, (name, r) in enumerate(zip(names_of(func), func.results))
+        if r.type.is_float
+    }
+    sweeps = _Sweeps(func, wrt, cotangents)
+    params = tuple(cotangents.values())
+    back = Region(params, tuple(sweeps.back.eqns), sweeps.gradients)
+    residuals = tuple(free_vars(back))
+    ahead = Region(func.params, sweeps.forward_eqns(), (*sweeps.primal_results, *residuals))
+    whole = clone(Region((*residuals, *params), back.eqns, back.results))
+    ahead_names = names_of(func) + tuple(r.name for r in residuals)
+    return (
+        Func(f"{func.name}_forward", ahead, ahead_names, func.mutated),
+        Func(f"{func.name}_backward", whole, _bars(func, wrt)),
+    )
+
+
+def _bars(func: Func, wrt: Sequence[int]) -> tuple[str, ...]:
+    return tuple(f"{func.params[k].name}_bar" for k in wrt)
+
+
+class _Sweeps:
+    """The forward and the reverse sweep of a function, which share variables. `cotangents` are given
+    for some of its results, by index."""
+
+    def __init__(self, func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]) -> None:
+        self.func = func
+        tangent, seeded = _linearised(func, wrt, cotangents)
+        tangents = len(tuple(wrt))
+        program, plan = _plan(tangent, tangents, seeded)
+        self.ahead: Forward = forward(program, plan)
+        self.primal_results = program.func.results[: len(func.results)]
+        self.back = Builder(role=ADJOINT)
+        self.sweep = Reverse(program, plan, self.ahead, self.back)
+        self.sweep.run(seeded)
+        inputs = program.func.params[len(func.params) :]
+        self.gradients = tuple(self.sweep.cotangent(v) for v in inputs)
+
+    def forward_eqns(self) -> tuple[Eqn, ...]:
+        """The forward sweep, with the extents that the reverse sweep asks for, each read as soon as
+        its array exists (later the array may have been overwritten)."""
+        eqns: list[Eqn] = []
+        after: dict[Var, list[Eqn]] = {}
+        for (array, _), eqn in self.sweep.dims.items():
+            at_start = array in self.func.params
+            (eqns if at_start else after.setdefault(array, [])).append(eqn)
+        for eqn in self.ahead.builder.eqns:
+            eqns.append(eqn)
+            for out in eqn.outs:
+                eqns += after.get(out, [])
+        return tuple(eqns)
+
+    def eqns(self) -> tuple[Eqn, ...]:
+        return (*self.forward_eqns(), *self.back.eqns)
+
+
+def _linearised(
+    func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]
+) -> tuple[Func, list[tuple[Var, Atom]]]:
+    """The JVP of `func` with only those tangent results that have a cotangent, and these pairs."""
+    tangent = jvp(func, wrt)
+    floats = [k for k, r in enumerate(func.results) if r.type.is_float]
+    dots = tangent.results[len(func.results) :]
+    pairs = [(dot, cotangents[k]) for k, dot in zip(floats, dots) if k in cotangents]
+    results = tangent.results[: len(func.results)] + tuple(dot for dot, _ in pairs)
+    body = Region(tangent.params, tangent.body.eqns, results)
+    kept = prepare(dce(Func(tangent.name, body)))
+    return kept, [(dot, ct) for dot, ct in pairs if isinstance(dot, Var)]
+
+
+def _plan(
+    func: Func, tangents: int, seeds: list[tuple[Var, Atom]]
+) -> tuple[Program, Plan]:
+    """The best plan found: arrays are put back, one after the other, where that saves memory."""
+    program = Program(func, tangents)
+    best = make_plan(program, _needs(program, (), seeds), ())
+    chosen: list[Chain] = []
+    if best.cost == 0:
+        return program, best
+    for chain in chains(program):
+        trial = Program(with_logs(program.func, chain), tangents)
+        wanted = [chain, *chosen]
+        restored = [c for c in chains(trial) if any(c.versions & w.versions for w in wanted)]
+        plan = make_plan(trial, _needs(trial, restored, seeds), restored)
+        if plan.cost < best.cost:
+            program, best, chosen = trial, plan, wanted
+    return program, best
+
+
+def _needs(program: Program, restored: Sequence[Chain], seeds: list[tuple[Var, Atom]]) -> Needs:
+    """What the reverse sweep asks for, found by running it."""
+    versions = frozenset(v for c in restored for v in c.versions)
+    recorder = Reverse(program, Plan(restored=versions), None, Builder(role=ADJOINT))
+    recorder.run(seeds)
+    return recorder.needs
