@@ -150,9 +150,7 @@ def _convert_t(t, eqn, ct):
 def _sum_t(t, eqn, ct):
     x = eqn.ins[0]
     kept = tuple(
-        a
-        for a in range(x.type.ndim)
-        if eqn.params.get("keepdims") or a not in eqn.params["axes"]
+        a for a in range(x.type.ndim) if eqn.params.get("keepdims") or a not in eqn.params["axes"]
     )
     t.add(x, t.typed(apply("broadcast", ct, *t.extents(x), axes=kept), x))
 

@@ -117,27 +117,27 @@ class _Planner:
                 leaves.add(v)
                 continue
             leaves.discard(v)
-            inputs[v] = []
-            blocked = False
-            for u in eqn_free_vars(eqn):
-                home = program.home[u]
-                same = home is program.home[v]
-                at = positions[v] if same else self._outer_position(v, home)
-                if u in self.chain_of and not self._current(u, at):
-                    blocked = True
-                if home.scope is not scope:
-                    continue
-                inputs[v].append(u)
+            places = [(u, self._place(u, v, positions[v])) for u in eqn_free_vars(eqn)]
+            if any(u in self.chain_of and not self._current(u, at) for u, at in places):
+                inputs[v] = []
+                leaves.add(v)
+                continue
+            inner = [(u, at) for u, at in places if self._in_graph(u, scope)]
+            inputs[v] = [u for u, _ in inner]
+            for u, at in inner:
                 if at > positions.get(u, -2):
                     positions[u] = at
                     todo.append(u)
-            if blocked:
-                inputs[v] = []
-                leaves.add(v)
         return inputs, leaves
 
-    def _outer_position(self, v: Var, home: Node) -> int:
-        return self.program.climb(self.program.home[v], home)
+    def _place(self, u: Var, v: Var, position: int) -> int:
+        """The position, in the region of `u`, at which `v` is computed again from it."""
+        home, inner = self.program.home[u], self.program.home[v]
+        return position if home is inner else self.program.climb(inner, home)
+
+    def _in_graph(self, u: Var, scope: Node) -> bool:
+        """Values from outside the scope cost nothing here, nor do arrays that are put back."""
+        return self.program.home[u].scope is scope and u not in self.chain_of
 
     def _ask_outer(
         self,
@@ -155,11 +155,10 @@ class _Planner:
                 continue
             seen.add(v)
             for u in eqn_free_vars(self.program.definition[v]):
-                home = self.program.home[u]
-                if home.scope is scope:
+                if self._in_graph(u, scope):
                     todo.append(u)
-                else:
-                    at = self._outer_position(v, home)
+                elif self.program.home[u].scope is not scope:
+                    at = self._place(u, v, positions[v])
                     self.needs[u] = max(at, self.needs.get(u, -1))
 
 

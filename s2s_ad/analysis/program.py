@@ -23,8 +23,8 @@ class Node:
     region: Region
     kind: str
     eqn: Eqn | None = None
-    parent: Node | None = None
-    children: list[Node] = field(default_factory=list)
+    parent: Node | None = field(default=None, repr=False)
+    children: list[Node] = field(default_factory=list, repr=False)
 
     @property
     def scope(self) -> Node:

@@ -248,7 +248,12 @@ _register("load", "index", _load)  # A, *indices {spec}
 _register("store", "index", _store, cheap=False)  # A, value, *indices {spec}: A with A[…] = value
 _register("accum", "index", _store, cheap=False)  # … with A[…] += value; duplicates add up
 _register("nonzero", "index", lambda ins, p, r: (Type("i64", (UNKNOWN,)),), cheap=False)  # mask 1-D
-_register("grow", "index", lambda ins, p, r: (ins[0].type,), cheap=False)
+_register(
+    "grow",
+    "index",
+    lambda ins, p, r: (ins[0].type.with_shape((UNKNOWN, *ins[0].type.shape[1:])),),
+    cheap=False,
+)
 # grow A, k: A, or a copy of twice its first extent (more where k asks for it) so that k < len
 
 

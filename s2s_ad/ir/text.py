@@ -269,6 +269,7 @@ class _Parser:
         return MappingProxyType({k.arg: ast.literal_eval(k.value) for k in call.keywords})
 
     def region(self) -> Region:
+        outside = dict(self.env)
         self.next("{")
         self.next("(")
         params = self.typed(")")
@@ -276,6 +277,7 @@ class _Parser:
         eqns = self.eqns("yield")
         results = self.atoms("}")
         self.next("}")
+        self.env = outside
         return Region(params, eqns, results)
 
 

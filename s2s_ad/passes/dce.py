@@ -104,4 +104,3 @@ def _relabel(eqn: Eqn, wanted: Sequence[bool]) -> dict[str, object]:
         if wanted[at]:
             params["counter"] = sum(wanted[:at])
     return params
-

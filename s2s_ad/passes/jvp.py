@@ -223,5 +223,3 @@ def _named(b: Builder, a: Atom, name: str, like: Var) -> Var:
     if isinstance(a, Var):
         return a
     raise AssertionError(f"a tangent that is a literal: {a}")
-
-

@@ -9,9 +9,12 @@ serves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from s2s_ad.analysis.chains import Chain
 from s2s_ad.ir.build import Builder
-from s2s_ad.ir.core import Eqn, Func, Region, Var
+from s2s_ad.ir.core import Atom, Eqn, Func, Region
+from s2s_ad.ir.subscript import is_element
 
 
 def with_logs(func: Func, chain: Chain) -> Func:
@@ -31,12 +34,16 @@ def _region(region: Region, writes: set[Eqn]) -> Region:
     return b.region(region.params, region.results)
 
 
-def overwritten(eqns: list[Eqn] | tuple[Eqn, ...], write: Eqn) -> Var | None:
-    """What `write` overwrites, if an equation among `eqns` (those of its region) reads it."""
-    wanted = (write.ins[0], *write.ins[2:])
+def overwritten(eqns: Sequence[Eqn], write: Eqn) -> Atom | None:
+    """What `write` overwrites, if an equation among `eqns` (those of its region) has it: one that
+    reads that place, or that wrote it just before."""
+    base, place, spec = write.ins[0], write.ins[2:], write.params["spec"]
     for eqn in eqns:
         if eqn is write:
             return None
-        if eqn.prim == "load" and eqn.ins == wanted and eqn.params["spec"] == write.params["spec"]:
+        if eqn.prim == "load" and eqn.ins == (base, *place) and eqn.params["spec"] == spec:
             return eqn.out
+        if eqn.prim == "store" and eqn.out is base and is_element(spec):
+            if eqn.ins[2:] == place and eqn.params["spec"] == spec:
+                return eqn.ins[1]
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.extents import Extents, written_base
@@ -95,9 +95,7 @@ class Reverse:
         if frame.node.kind == "root":
             return a
         eqn = self.program.definition[a]
-        inside, self.frame = self.frame, frame
-        ins = tuple(map(self.lookup, eqn.ins))
-        self.frame = inside
+        ins = tuple(map(self._from(frame), eqn.ins))
         out = Var(a.name, a.type)
         with frame.b.at(eqn.loc):
             frame.b.append(eqn.with_(outs=(out,), ins=ins, role=ADJOINT))
@@ -109,20 +107,28 @@ class Reverse:
             return tape
         if scope in self.ahead.stacks:
             indices = [self._top(scope, frame)]
+        elif scope in self.ahead.growing:
+            indices = [self._from(frame)(self.program.index_of(scope))]
         else:
-            inside, self.frame = self.frame, frame
+            look = self._from(frame)
             indices = [
-                ordinal(
-                    frame.b,
-                    self.lookup(self.program.index_of(n)),
-                    self.lookup(n.eqn.ins[0]),
-                    self.lookup(n.eqn.ins[2]),
-                )
+                ordinal(frame.b, look(self.program.index_of(n)), look(start), look(step))
                 for n in scope.loops()
+                for start, _, step in [n.eqn.ins[:3]]
             ]
-            self.frame = inside
         spec = tape_spec(indices, a)
         return frame.b.emit("load", tape, *indices, spec=spec, name=a.name, type=a.type)
+
+    def _from(self, frame: Frame) -> Callable[[Atom], Atom]:
+        """`lookup` as seen from an outer frame: what it computes goes there."""
+
+        def look(a: Atom) -> Atom:
+            inside, self.frame = self.frame, frame
+            value = self.lookup(a)
+            self.frame = inside
+            return value
+
+        return look
 
     def _top(self, scope: Node, frame: Frame) -> Atom:
         while scope not in frame.tops:
@@ -300,11 +306,9 @@ class Reverse:
         region = self._body(eqn, carried, captured, backs, tops, params)
         ins = (*bounds, *inits)
         outs = self.b.equation("for", ins, None, (region,), names, types)
-        rest = iter(outs)
-        for (init, *_), out in zip(carried, rest):
+        self.frame.ct.update(zip(captured, outs[len(carried) :]))
+        for (init, *_), out in zip(carried, outs):  # after: `init` may be captured as well
             self._add(init, out)
-        rest = iter(outs[len(carried) :])
-        self.frame.ct.update(zip(captured, rest))
         rest = outs[len(carried) + len(captured) :]
         self.frame.env.update((s[0], out) for s, out in zip(backs, rest))
         self.frame.tops.update(zip(tops, rest[len(backs) :]))
@@ -324,8 +328,7 @@ class Reverse:
         self.frame = frame = Frame(node, Builder(eqn.loc, ADJOINT), outer)
         index = Var(self.program.index_of(node).name, I64)
         frame.env[self.program.index_of(node)] = index
-        rest = iter(params)
-        incoming = [(s[2], p) for s, p in zip(carried, rest)]
+        incoming = [(s[2], p) for s, p in zip(carried, params)]
         frame.ct.update(zip(captured, params[len(carried) :]))
         rest = params[len(carried) + len(captured) :]
         frame.env.update((s[2], p) for s, p in zip(backs, rest))
@@ -439,4 +442,3 @@ def bar(v: Var) -> str:
     """The name of the cotangent that belongs to a tangent."""
     base = v.name.split(".")[0]
     return (base[: -len("_dot")] if base.endswith("_dot") else base) + "_bar"
-

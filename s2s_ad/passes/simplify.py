@@ -250,6 +250,15 @@ def _read_constant(eqn: Eqn, defs: Definitions) -> Atom | None:
     return None if source is None or eqn.role == PRIMAL else source.ins[0]
 
 
+def _just_written(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """An element read where it has just been written is what was written."""
+    if eqn.prim != "load" or not is_element(eqn.params["spec"]):
+        return None
+    write = _definition(eqn.ins[0], defs, "store")
+    same = write is not None and write.ins[2:] == eqn.ins[1:]
+    return write.ins[1] if same else None
+
+
 def _whole(eqn: Eqn, defs: Definitions) -> Atom | None:
     """A[:] read is A; zeros with all of v added are v; what does not change a shape is nothing."""
     if eqn.prim == "load" and is_full(eqn.params["spec"]):
@@ -288,7 +297,7 @@ IDENTITIES: tuple[Identity, ...] = (
     _implicit_broadcast,
     _written_broadcast,
     _read_constant,
+    _just_written,
     _whole,
     _inverse,
 )
-

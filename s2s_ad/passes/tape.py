@@ -78,11 +78,13 @@ def _counted(eqn: Eqn) -> Eqn:
 @dataclass
 class Forward:
     """The forward sweep, built. `state` maps every saved variable to its tape (or, for a value of a
-    branch outside loops, to itself), and every stacked scope to its final position."""
+    branch outside loops, to itself), and every scope in `stacks` to its final position. Tapes of the
+    scopes in `growing` grow; a `while` outside other loops needs no position but its own counter."""
 
     builder: Builder
     state: dict[object, Atom] = field(default_factory=dict)
-    stacks: set[Node] = field(default_factory=set)
+    stacks: list[Node] = field(default_factory=list)
+    growing: set[Node] = field(default_factory=set)
 
 
 def forward(program: Program, plan: Plan) -> Forward:
@@ -207,13 +209,17 @@ class _Sweep:
         inside = [s for s in self.plan.saved if s.loops()[:1] == [outermost]]
         for scope in sorted(inside, key=lambda s: s.depth):
             trips = self._trips(scope, outermost, b)
-            if trips is None:
-                self.out.stacks.add(scope)
-                self.state[scope] = i64(0)
+            grows = trips is None
+            if grows:
+                self.out.growing.add(scope)
                 trips = [i64(STACK)]
+            if grows and scope.depth > 1:
+                self.out.stacks.append(scope)
+                self.state[scope] = i64(0)
             for v in self.plan.saved[scope]:
                 shape = [*trips, *self._extents(v, outermost, b)]
-                kind = Type(v.type.dtype, tuple(_static(a) for a in shape))
+                known = tuple(_static(a) for a in shape)
+                kind = Type(v.type.dtype, (UNKNOWN, *known[1:]) if grows else known)
                 name = self._name(v)
                 tape = b.emit("empty", *shape, name=name, type=kind, dtype=v.type.dtype)
                 self.state[v] = tape
@@ -259,8 +265,8 @@ class _Sweep:
             self.state[v] = v
             return
         tape = self.state[v]
-        if scope in self.out.stacks:
-            indices = [self.state[scope]]
+        if scope in self.out.growing:
+            indices = [self.state.get(scope, self.program.index_of(scope))]
             tape = b.emit("grow", tape, indices[0], name=tape.name)
         else:
             indices = [
@@ -293,5 +299,3 @@ def _dummy(b: Builder, kind: Type) -> Atom:
         return boolean(False) if kind.dtype == "bool" else number(0, kind.dtype)
     shape = [i64(d if isinstance(d, int) else 0) for d in kind.shape]
     return b.emit("empty", *shape, type=kind, dtype=kind.dtype)
-
-

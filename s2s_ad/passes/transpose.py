@@ -111,9 +111,7 @@ def _linearised(
     return kept, [(dot, ct) for dot, ct in pairs if isinstance(dot, Var)]
 
 
-def _plan(
-    func: Func, tangents: int, seeds: list[tuple[Var, Atom]]
-) -> tuple[Program, Plan]:
+def _plan(func: Func, tangents: int, seeds: list[tuple[Var, Atom]]) -> tuple[Program, Plan]:
     """The best plan found: arrays are put back, one after the other, where that saves memory."""
     program = Program(func, tangents)
     best = make_plan(program, _needs(program, (), seeds), ())
