@@ -143,7 +143,7 @@ def _convert_t(t, eqn, ct):
     t.add(eqn.ins[0], apply("convert", ct, dtype=eqn.ins[0].type.dtype))
 
 
-# --- transposes: shapes and reductions -------------------------------------------------------------
+# --- transposes: shapes and reductions ---------------------------------------------------------
 
 
 @transpose("sum")
@@ -250,7 +250,7 @@ def _flip(x):
     return apply("transpose", x, perm=(1, 0))
 
 
-# --- transposes: indexing ----------------------------------------------------------------------------
+# --- transposes: indexing ----------------------------------------------------------------------
 
 
 @transpose("load")

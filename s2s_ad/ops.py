@@ -1,8 +1,8 @@
 """What derivative rules are written with: IR values that overload Python's operators.
 
-A `Value` is an IR atom and the builder that new equations go to. Python numbers in an expression take
-the dtype of the value they meet. An equation that reads a linear value (a tangent) is marked as a
-TANGENT equation: only those are transposed.
+A `Value` is an IR atom and the builder that new equations go to. Python numbers in an expression
+take the dtype of the value they meet. An equation that reads a linear value (a tangent) is marked
+as a TANGENT equation: only those are transposed.
 
     >>> from s2s_ad.ir.build import Builder
     >>> from s2s_ad.ir.core import Var
@@ -145,8 +145,7 @@ def broadcast_to(x: Value, kind: Type, shape: Callable[[], tuple[Atom, ...]]) ->
     if same_shape(x.shape, kind.shape):
         return x
     axes = tuple(range(kind.ndim - len(x.shape), kind.ndim))
-    out = apply("broadcast", x, *shape(), axes=axes)
-    return out
+    return apply("broadcast", x, *shape(), axes=axes)
 
 
 def same_shape(a: tuple, b: tuple) -> bool:

@@ -2,7 +2,8 @@
 
 `partials(name, *functions)`
     for an elementwise primitive: one function per operand, each `f(*operands, result)` giving the
-    partial derivative (or None where the derivative is zero). `partials("sin", lambda x, y: cos(x))`.
+    partial derivative (or None where the derivative is zero). `partials("sin", lambda x, y:
+    cos(x))`.
 `linear(name, *operands)`
     the primitive is linear in these operands jointly: its tangent is itself, applied to tangents.
 `@jvp(name)`
@@ -10,9 +11,10 @@
 `zero(names)`
     the derivative is zero.
 
-and every primitive that appears in a tangent has `@transpose(name)`: `f(context, equation, cotangent)`,
-which calls `context.add(operand, cotangent)` for each linear operand. That one declaration serves
-forward and reverse mode. The rules live in the `rules/` folder; users' rules use the same functions.
+and every primitive that appears in a tangent has `@transpose(name)`: `f(context, equation,
+cotangent)`, which calls `context.add(operand, cotangent)` for each linear operand. That one
+declaration serves forward and reverse mode. The rules live in the `rules/` folder; users' rules use
+the same functions.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Chains: the successive versions of one array, which the reverse sweep can put back.
 
 A store can be undone from the element it overwrote. A chain is a set of array versions linked by
-stores, loops that carry them (also swapped with one another: double buffers) and branches, such that
-undoing the links in reverse order leads from the last version to the first.
+stores, loops that carry them (also swapped with one another: double buffers) and branches, such
+that undoing the links in reverse order leads from the last version to the first.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 For every scope (the body of a loop, or the function) the values that the reverse sweep asks for are
 the sinks of a graph whose edges are the equations that may be evaluated again. What is at hand for
-nothing (the loop index, values from outside, arrays that are put back) separates it from nothing; the
-rest is cut at the least number of bytes. What is cut is saved, once per iteration.
+nothing (the loop index, values from outside, arrays that are put back) separates it from nothing;
+the rest is cut at the least number of bytes. What is cut is saved, once per iteration.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where everything is: an index of a function's regions, definitions, order and linear variables.
 
-A *scope* is the body of a loop, or the function's. Branches belong to the scope around them. `order`
-numbers the equations of a scope in program order, those of its branches too (`end` is the number of
-the last one inside), so that "is A overwritten
+A *scope* is the body of a loop, or the function's. Branches belong to the scope around them.
+`order` numbers the equations of a scope in program order, those of its branches too (`end` is the
+number of the last one inside), so that "is A overwritten
 between its definition and here" is a question about numbers.
 """
 

@@ -3,8 +3,8 @@
     A1 = store A0, v, i {spec='i'}        old = load A0, i {spec='i'}
                                           A1 = store A0, v, i {spec='i'}
 
-The reverse sweep stores `old` again, and so has `A0` where it had `A1`. A load that is there already
-serves.
+The reverse sweep stores `old` again, and so has `A0` where it had `A1`. A load that is there
+already serves.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def overwritten(eqns: Sequence[Eqn], write: Eqn) -> Atom | None:
             return None
         if eqn.prim == "load" and eqn.ins == (base, *place) and eqn.params["spec"] == spec:
             return eqn.out
-        if eqn.prim == "store" and eqn.out is base and is_element(spec):
-            if eqn.ins[2:] == place and eqn.params["spec"] == spec:
-                return eqn.ins[1]
+        just_written = eqn.prim == "store" and eqn.out is base and is_element(spec)
+        if just_written and eqn.ins[2:] == place and eqn.params["spec"] == spec:
+            return eqn.ins[1]
     return None

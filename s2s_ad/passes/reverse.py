@@ -11,7 +11,7 @@ from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Lit, Region, Var, eqn_uses
-from s2s_ad.ir.types import I64
+from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
 from s2s_ad.passes.putback import overwritten
 from s2s_ad.passes.tape import Forward, ordinal, tape_spec
@@ -26,8 +26,9 @@ class ExtentError(S2SError):
 
 @dataclass
 class Frame:
-    """A region of the primal being reversed. `env` maps its variables to their values in the reverse
-    sweep, `ct` its linear variables to their cotangents; `position` is where the reversal is."""
+    """A region of the primal being reversed. `env` maps its variables to their values in the
+    reverse sweep, `ct` its linear variables to their cotangents; `position` is where the reversal
+    is."""
 
     node: Node
     b: Builder
@@ -145,12 +146,17 @@ class Reverse:
         old = self.frame.ct.get(v)
         if old is not None:
             ct = self.b.emit("add", old, ct, name=bar(v), type=v.type)
-        elif isinstance(ct, Var) and self.b.eqns and self.b.eqns[-1].outs == (ct,):
-            if ct.name == "t":
-                new = Var(bar(v), v.type)
-                self.b.eqns[-1] = self.b.eqns[-1].with_(outs=(new,))
-                ct = new
+        elif isinstance(ct, Var) and ct.name == "t":
+            ct = self._rename(ct, bar(v), v.type)
         self.frame.ct[v] = ct
+
+    def _rename(self, ct: Var, name: str, kind: Type) -> Var:
+        """Give a temporary that has just been made its name."""
+        if not self.b.eqns or self.b.eqns[-1].outs != (ct,):
+            return ct
+        new = Var(name, kind)
+        self.b.eqns[-1] = self.b.eqns[-1].with_(outs=(new,))
+        return new
 
     def _zero(self, v: Var) -> Atom:
         if not v.type.is_array:
@@ -228,7 +234,7 @@ class Reverse:
         linear = eqn.outs[len(eqn.outs) - count :]
         cts = [self.frame.ct.pop(out, None) for out in linear]
         backs = [k for k, out in enumerate(eqn.outs) if out in self.plan.restored]
-        tops = [s for s in self._stacks_in(eqn)]
+        tops = self._stacks_in(eqn)
         if all(ct is None for ct in cts) and not backs and not tops:
             return
         condition = self.lookup(eqn.ins[0])
@@ -371,8 +377,8 @@ class Reverse:
     def _reach(
         self, eqn: Eqn, linear: list[tuple], cts: list[Atom | None]
     ) -> tuple[list[int], list[Var]]:
-        """Which linear slots have a cotangent in some iteration, and which captured linear variables
-        get one: what the results with a cotangent depend on, as a fixpoint."""
+        """Which linear slots have a cotangent in some iteration, and which captured linear
+        variables get one: what the results with a cotangent depend on, as a fixpoint."""
         live = {k for k, ct in enumerate(cts) if ct is not None}
         body = eqn.regions[-1]
         while True:

@@ -5,9 +5,9 @@
     b = add a, c
     return b
 
-Values keep their bits: x + 0.0 stays in the user's code (it turns -0.0 into 0.0), and goes away only
-in derivatives. Each identity is a function from an equation to an atom, an equation, or None; the
-first that applies wins.
+Values keep their bits: x + 0.0 stays in the user's code (it turns -0.0 into 0.0), and goes away
+only in derivatives. Each identity is a function from an equation to an atom, an equation, or None;
+the first that applies wins.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _keeps(eqn: Eqn, a: Atom) -> bool:
     return a.type.dtype == eqn.out.type.dtype and same_shape(a.type.shape, eqn.out.type.shape)
 
 
-# --- numbers ---------------------------------------------------------------------------------------
+# --- numbers -----------------------------------------------------------------------------------
 
 _FOLD = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg,
@@ -182,7 +182,7 @@ def _extent_positive(eqn: Eqn, defs: Definitions) -> Atom | None:
     return None
 
 
-# --- arrays ------------------------------------------------------------------------------------------
+# --- arrays ------------------------------------------------------------------------------------
 
 
 def _dims(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:

@@ -8,9 +8,9 @@
                                              }
 
 A tape has one axis per loop around the value where all trip counts are known before the outermost
-loop: it is allocated there, and indexed by the iterations. Else (a `while`, a triangular nest) it is a
-stack: it grows, and a counter gives the position. A value in a branch outside all loops needs no
-tape: the branch gets a further result.
+loop: it is allocated there, and indexed by the iterations. Else (a `while`, a triangular nest) it
+is a stack: it grows, and a counter gives the position. A value in a branch outside all loops needs
+no tape: the branch gets a further result.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ def _counted(eqn: Eqn) -> Eqn:
 @dataclass
 class Forward:
     """The forward sweep, built. `state` maps every saved variable to its tape (or, for a value of a
-    branch outside loops, to itself), and every scope in `stacks` to its final position. Tapes of the
-    scopes in `growing` grow; a `while` outside other loops needs no position but its own counter."""
+    branch outside loops, to itself), and every scope in `stacks` to its final position. Tapes of
+    the scopes in `growing` grow; a `while` outside other loops needs no position but its own
+    counter."""
 
     builder: Builder
     state: dict[object, Atom] = field(default_factory=dict)
@@ -102,7 +103,7 @@ def ordinal(b: Builder, index: Atom, start: Atom, step: Atom) -> Atom:
 
 
 def trip_count(b: Builder, start: Atom, stop: Atom, step: Atom) -> Atom:
-    """The number of iterations of `range(start, stop, step)`: ⌈(stop − start) / step⌉, at least 0."""
+    """The length of `range(start, stop, step)`: ⌈(stop − start) / step⌉, at least 0."""
     if all(isinstance(a, Lit) for a in (start, stop, step)):
         return i64(len(range(start.value, stop.value, step.value)))
     if step == i64(1):
@@ -228,7 +229,7 @@ class _Sweep:
         return isinstance(a, Lit) or outermost not in self.program.home[a].loops()
 
     def _trips(self, scope: Node, outermost: Node, b: Builder) -> list[Atom] | None:
-        """The trip counts of the loops around `scope`, or None where one is not known beforehand."""
+        """The trip counts of the loops around `scope`; None where one is not known beforehand."""
         bounds = []
         for node in scope.loops():
             known = node.eqn.prim == "for"

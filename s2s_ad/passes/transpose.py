@@ -7,8 +7,8 @@ Equations are taken in reverse order; a `for` runs backwards, an `if` takes the 
 `while` runs as often as it did. Cotangents that are zero do not exist. Linear variables that a loop
 reads from outside become accumulators that the reversed loop carries.
 
-What the reverse sweep needs of the primal is asked for through `Reverse.lookup`. It runs twice: once
-to learn what is asked for, from which the plan is made (analysis/plan.py), and once for real.
+What the reverse sweep needs of the primal is asked for through `Reverse.lookup`. It runs twice:
+once to learn what is asked for, from which the plan is made (analysis/plan.py), and once for real.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def grad(func: Func, wrt: Sequence[int], result: int = 0) -> Func:
 
 
 def vjp(func: Func, wrt: Sequence[int]) -> tuple[Func, Func]:
-    """(forward, backward). `forward` has the parameters of `func`, and gives its results and then the
-    residuals. `backward` has the residuals and then one cotangent for every floating-point result,
-    and gives one gradient for every parameter in `wrt`."""
+    """(forward, backward). `forward` has the parameters of `func`, and gives its results and then
+    the residuals. `backward` has the residuals and then one cotangent for every floating-point
+    result, and gives one gradient for every parameter in `wrt`."""
     cotangents = {
         k: Var(f"{name}_bar", r.type)
         for k, (name, r) in enumerate(zip(names_of(func), func.results))
@@ -63,8 +63,8 @@ def _bars(func: Func, wrt: Sequence[int]) -> tuple[str, ...]:
 
 
 class _Sweeps:
-    """The forward and the reverse sweep of a function, which share variables. `cotangents` are given
-    for some of its results, by index."""
+    """The forward and the reverse sweep of a function, which share variables. `cotangents` are
+    given for some of its results, by index."""
 
     def __init__(self, func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]) -> None:
         self.func = func
