@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s2s_ad.analysis.activity import loop_slots, varied
-from s2s_ad.errors import Loc
+from s2s_ad.errors import Loc, S2SError
 from s2s_ad.ir.build import Builder, number
 from s2s_ad.ir.core import PRIMAL, TANGENT, Atom, Eqn, Func, Region, Var
 from s2s_ad.ops import Value, apply, broadcast_to, extents, same_shape
@@ -26,7 +26,8 @@ from s2s_ad.rule import JVPS, LINEAR, PARTIALS, ZERO
 
 def jvp(func: Func, wrt: Sequence[int]) -> Func:
     """`func` with one tangent parameter per index in `wrt` (after its own parameters), and one
-    tangent result per floating-point result (after its own results)."""
+    tangent result per floating-point result (after its own results). It never writes to its
+    arguments."""
     func = forget_roles(func)
     tangents: dict[Var, Var] = {}
     for index in wrt:
@@ -43,7 +44,6 @@ def jvp(func: Func, wrt: Sequence[int]) -> Func:
         func.name + "_jvp",
         b.region(func.params + inputs, (*func.results, *results)),
         names_of(func) + tuple(n + "_dot" for n in names),
-        func.mutated,
     )
 
 
@@ -67,6 +67,12 @@ def forget_roles(func: Func) -> Func:
         return Region(region.params, tuple(eqns), region.results)
 
     return func.with_(body=clean(func.body))
+
+
+class ComplexDerivativeError(S2SError):
+    """An active value is complex."""
+
+    code = "S2S093"
 
 
 class Context:
@@ -122,6 +128,12 @@ class _Jvp:
     def equation(self, eqn: Eqn, b: Builder) -> None:
         if eqn.prim in ZERO or len(eqn.outs) != 1 or eqn.out not in self.active:
             return
+        if eqn.out.type.dtype in ("c64", "c128"):
+            raise ComplexDerivativeError(
+                "derivatives of complex values are not supported",
+                eqn.loc,
+                "compute with the real and imaginary parts as two real variables",
+            )
         context = Context(b, self, eqn.loc)
         tangents = [
             Value(b, self.tangents[a], True) if isinstance(a, Var) and a in self.tangents else None

@@ -39,7 +39,7 @@ def grad(func: Func, wrt: Sequence[int], result: int = 0) -> Func:
 def vjp(func: Func, wrt: Sequence[int]) -> tuple[Func, Func]:
     """(forward, backward). `forward` has the parameters of `func`, and gives its results and then
     the residuals. `backward` has the residuals and then one cotangent for every floating-point
-    result, and gives one gradient for every parameter in `wrt`."""
+    result, and gives one gradient for every parameter in `wrt`. Neither writes to its arguments."""
     cotangents = {
         k: Var(f"{name}_bar", r.type)
         for k, (name, r) in enumerate(zip(names_of(func), func.results))
@@ -53,7 +53,7 @@ def vjp(func: Func, wrt: Sequence[int]) -> tuple[Func, Func]:
     whole = clone(Region((*residuals, *params), back.eqns, back.results))
     ahead_names = names_of(func) + tuple(r.name for r in residuals)
     return (
-        Func(f"{func.name}_forward", ahead, ahead_names, func.mutated),
+        Func(f"{func.name}_forward", ahead, ahead_names),
         Func(f"{func.name}_backward", whole, _bars(func, wrt)),
     )
 

@@ -1,0 +1,135 @@
+"""simplify, cse, dce and hoist: golden text for each, and the meaning is kept on every case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2s_ad.ir.interp import evaluate
+from s2s_ad.ir.text import parse, show
+from s2s_ad.ir.verify import verify
+from s2s_ad.passes.cse import cse
+from s2s_ad.passes.dce import dce
+from s2s_ad.passes.hoist import hoist
+from s2s_ad.passes.jvp import jvp
+from s2s_ad.passes.simplify import simplify
+from s2s_ad.passes.transpose import grad, vjp
+from tests.passes.cases import CASES
+
+PASSES = {"simplify": simplify, "cse": cse, "dce": dce, "hoist": hoist}
+BEFORE = {
+    "simplify": """
+func f(x: f64[n], k: i64) {
+  n: i64 = dim x {axis=0}
+  z: f64[?] = full 0.0: f64, n adjoint
+  m: i64 = dim z {axis=0}
+  p: i64 = maximum m, 0: i64
+  q: i64 = add p, 1: i64
+  r: i64 = sub q, 1: i64
+  s: f64 = sum x {axes=(0,)}
+  w: f64[n] = broadcast s, r {axes=()} adjoint
+  y: f64[n] = mul x, w adjoint
+  a: f64[n] = accum z, y {spec=':'} adjoint
+  b: f64 = mul s, 1.0: f64
+  c: f64 = neg b
+  d: f64 = add s, c
+  e: f64 = add d, 0.0: f64
+  g: f64 = add e, 0.0: f64 adjoint
+  t: bool = lt 1: i64, 2: i64
+  u: f64 = if t { ()
+    v: f64 = sin g
+    yield v
+  } { ()
+    yield g
+  }
+  return a, u
+}
+""",
+    "cse": """
+func f(x: f64, y: f64, n: i64) {
+  a: f64 = mul x, y
+  b: f64 = mul x, y
+  e: f64[?] = full 0.0: f64, n
+  f: f64[?] = full 0.0: f64, n
+  s: f64 = for 0: i64, n, 1: i64, a { (i: i64, s: f64)
+    c: f64 = mul x, y
+    d: f64 = mul s, c
+    g: f64 = mul s, b
+    h: f64 = add d, g
+    yield h
+  }
+  return s, e, f
+}
+""",
+    "dce": """
+func f(x: f64[n], k: i64) {
+  s: f64, t: f64 = for 0: i64, k, 1: i64, 0.0: f64, 1.0: f64 { (i: i64, s: f64, t: f64)
+    v: f64 = mul t, t
+    w: f64 = load x, i {spec='i'}
+    a: f64 = add s, w
+    yield a, v
+  }
+  c: bool = gt t, 0.0: f64
+  p: f64, q: f64 = if c { ()
+    yield s, t
+  } { ()
+    r: f64 = sin t
+    yield r, t
+  }
+  d: bool = gt s, 0.0: f64
+  assert d {error='ValueError', message='s is not positive'}
+  e: f64 = cos s
+  return s
+}
+""",
+    "hoist": """
+func f(x: f64[n], h: f64, k: i64) {
+  s: f64 = for 0: i64, k, 1: i64, h { (i: i64, s: f64)
+    r: f64 = for 0: i64, i, 1: i64, s { (j: i64, r: f64)
+      n: i64 = dim x {axis=0}
+      c: f64 = div h, 2.0: f64
+      d: f64 = mul c, s
+      l: f64 = load x, i {spec='i'}
+      q: i64 = floordiv k, n
+      e: f64 = add d, l
+      g: f64 = mul e, r
+      yield g
+    }
+    yield r
+  }
+  return s
+}
+""",
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_golden(name: str, golden) -> None:
+    after = show(verify(PASSES[name](verify(parse(BEFORE[name])))))
+    golden("ir", f"{name}.txt", BEFORE[name].lstrip() + "\n=== after " + name + "\n\n" + after)
+
+
+@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
+def test_meaning_is_kept(case, name: str) -> None:
+    func = parse(case.text)
+    rng = np.random.default_rng(3)
+    tangents = [rng.normal(size=np.shape(case.args[k])) for k in case.wrt]
+    for derived, args in (
+        (func, case.args),
+        (jvp(func, case.wrt), [*case.args, *tangents]),
+        (vjp(func, case.wrt)[0], case.args),
+    ):
+        after = verify(PASSES[name](verify(derived)))
+        for got, want in zip(evaluate(after, args), evaluate(derived, args)):
+            np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+def test_golden_derivatives(golden) -> None:
+    """What grad makes of a loop: the carried state is saved, the rest computed again."""
+    by_name = {c.name: c for c in CASES}
+    for name in ("running_product", "newton_and_nested_while", "branches_in_a_loop"):
+        case = by_name[name]
+        func = grad(parse(case.text), case.wrt) if name != "running_product" else None
+        func = vjp(parse(case.text), case.wrt)[1] if func is None else func
+        golden("ir", f"reverse_{name}.txt", show(dce(cse(simplify(dce(func))))))
