@@ -196,20 +196,26 @@ class _Jvp:
 
 
 def _chain_rule(eqn: Eqn, tangents: list[Value | None], context: Context) -> Value | None:
-    """The sum over operands of partial derivative times tangent."""
+    """The sum over operands of partial derivative times tangent. The partial derivatives of an
+    operand that occurs twice are added first: x * x gives (x + x) * x_dot."""
     operands = [context.value(a) for a in (*eqn.ins, eqn.out)]
-    total = None
+    factors: dict[Atom, Value | float] = {}
+    values: dict[Atom, Value] = {}
     for tangent, partial in zip(tangents, PARTIALS[eqn.prim]):
         if tangent is None or partial is None:
             continue
         factor = partial(*operands)
-        if isinstance(factor, float):
-            if factor == 0.0:
-                continue
-            term = tangent if factor == 1.0 else tangent * factor
+        known = factors.get(tangent.atom)
+        factors[tangent.atom] = factor if known is None else known + factor
+        values[tangent.atom] = tangent
+    total = None
+    for atom, factor in factors.items():
+        if isinstance(factor, float) and factor in (0.0, 1.0):
+            term = values[atom] if factor else None
         else:
-            term = tangent * factor
-        total = term if total is None else total + term
+            term = values[atom] * factor
+        if term is not None:
+            total = term if total is None else total + term
     return total
 
 
