@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from s2s_ad.analysis.activity import loop_slots, varied
 from s2s_ad.errors import Loc, S2SError
 from s2s_ad.ir.build import Builder, number
-from s2s_ad.ir.core import PRIMAL, TANGENT, Atom, Eqn, Func, Region, Var
+from s2s_ad.ir.core import PRIMAL, TANGENT, Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ops import Value, apply, broadcast_to, extents, same_shape
 from s2s_ad.rule import JVPS, LINEAR, PARTIALS, ZERO
 
@@ -213,10 +213,23 @@ def _chain_rule(eqn: Eqn, tangents: list[Value | None], context: Context) -> Val
         if isinstance(factor, float) and factor in (0.0, 1.0):
             term = values[atom] if factor else None
         else:
-            term = values[atom] * factor
+            term = _times(values[atom], factor)
         if term is not None:
             total = term if total is None else total + term
     return total
+
+
+def _times(tangent: Value, factor: Value | float) -> Value:
+    """Their product; a quotient where the factor is a reciprocal that has just been written."""
+    last = tangent.b.eqns[-1] if tangent.b.eqns else None
+    if not isinstance(factor, Value) or last is None or last.outs != (factor.atom,):
+        return tangent * factor
+    over = last.ins[0].value if last.prim == "div" and isinstance(last.ins[0], Lit) else None
+    if over not in (1.0, -1.0):
+        return tangent * factor
+    tangent.b.eqns.pop()
+    quotient = tangent / Value(tangent.b, last.ins[1])
+    return quotient if over == 1.0 else -quotient
 
 
 def _itself(eqn: Eqn, tangents: list[Value | None], context: Context) -> Value | None:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
-from s2s_ad.ir.build import boolean, i64
-from s2s_ad.ir.core import PRIMAL, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.build import Builder, boolean, i64
+from s2s_ad.ir.core import PRIMAL, Atom, Eqn, Func, Lit, Region, Var, substitute
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element, is_full
-from s2s_ad.ir.types import I64
+from s2s_ad.ir.types import I64, UNKNOWN
 from s2s_ad.ops import same_shape
 
 Definitions = dict[Var, Eqn]
@@ -28,7 +28,47 @@ Identity = Callable[[Eqn, Definitions], "Atom | Eqn | None"]
 
 def simplify(func: Func) -> Func:
     """`func` with local identities applied."""
-    return func.with_(body=_region(func.body, {}, {}))
+    return func.with_(body=_named_extents(func, _region(func.body, {}, {})))
+
+
+def _named_extents(func: Func, body: Region) -> Region:
+    """Extents that a parameter has too are read from it, once, at the start: equal symbols are
+    equal extents. Later the parameter's buffer may hold another version."""
+    symbols: dict[object, tuple[Var, int]] = {}
+    for param in func.params:
+        for axis, size in enumerate(param.type.shape):
+            if isinstance(size, str) and size != UNKNOWN:
+                symbols.setdefault(size, (param, axis))
+    first = Builder()
+    found: dict[object, Atom] = {}
+
+    def extent(size: object) -> Atom | None:
+        if size not in found and size in symbols:
+            param, axis = symbols[size]
+            found[size] = first.emit("dim", param, axis=axis, name="n")
+        elif size not in found and isinstance(size, str):
+            base, _, less = size.rpartition("-")
+            whole = extent(base) if base and less.isdigit() else None
+            if whole is not None:
+                short = first.emit("sub", whole, i64(int(less)), name="n")
+                found[size] = first.emit("maximum", short, i64(0), name="n")
+        return found.get(size)
+
+    def read(region: Region) -> Region:
+        eqns, names = [], {}
+        for eqn in region.eqns:
+            known = None
+            if eqn.prim == "dim":
+                known = extent(eqn.ins[0].type.shape[eqn.params["axis"]])
+            if known is not None:
+                names[eqn.out] = known
+            else:
+                regions = tuple(map(read, eqn.regions))
+                eqns.append(eqn.with_(regions=regions) if regions else eqn)
+        return substitute(Region(region.params, tuple(eqns), region.results), names)
+
+    body = read(body)
+    return Region(body.params, (*first.eqns, *body.eqns), body.results)
 
 
 def _region(region: Region, names: dict[Var, Atom], defs: Definitions) -> Region:
