@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("S2S_AD_VERIFY", "1")  # the verifier runs after every pass
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -1,4 +1,5 @@
 """Programs for test_lower: each is run by the interpreter before and after."""
+# ruff: noqa: E501 (programs read best with one equation to a line)
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ def draw(func, n, m, seed):
             if p.type.dtype.startswith("c"):
                 value = value + 1j * rng.normal(size=shape)
         kinds = {"f32": "float32", "i32": "int32", "c64": "complex64"}
-        value = np.asarray(value).astype(kinds.get(p.type.dtype, value.dtype if hasattr(value, "dtype") else None))
+        value = np.asarray(value).astype(
+            kinds.get(p.type.dtype, value.dtype if hasattr(value, "dtype") else None)
+        )
         args.append(value if shape else value[()])
     return args
 
@@ -288,4 +291,40 @@ for _spec, _ops in (("_:", "k"), (":_", "k"), ("_:", "neg"), (":_", "neg"), ("_:
         "r, q",
     )
 
-GOLDEN = {}
+STENCIL = """func jacobi(A: f64[n, m], B: f64[n, m], sweeps: i64) {
+  A1: f64[n, m], B1: f64[n, m] = for 0: i64, sweeps, 1: i64, A, B { (it: i64, a: f64[n, m], b: f64[n, m])
+    left: f64[?, ?] = load a, 1: i64, -1: i64, -2: i64 {spec='_:_,:_'}
+    right: f64[?, ?] = load a, 1: i64, -1: i64, 2: i64 {spec='_:_,_:'}
+    up: f64[?, ?] = load a, -2: i64, 1: i64, -1: i64 {spec=':_,_:_'}
+    down: f64[?, ?] = load a, 2: i64, 1: i64, -1: i64 {spec='_:,_:_'}
+    t: f64[?, ?] = add left, right
+    t.1: f64[?, ?] = add up, down
+    t.2: f64[?, ?] = add t, t.1
+    t.3: f64[?, ?] = mul 0.25: f64, t.2
+    b1: f64[n, m] = store b, t.3, 1: i64, -1: i64, 1: i64, -1: i64 {spec='_:_,_:_'} @7:8
+    yield b1, a
+  } @6:4
+  return A1, B1
+}
+mutated 0->0, 1->1
+"""
+AXPY = one(
+    "  t: f64[n] = mul a, x\n  u: f64[n] = add t, y\n  v: f64[n] = mul a, u\n  r: f64[n] = sub v, x",
+    "a: f64, x: f64[n], y: f64[n]",
+)
+MATVEC = one(
+    "  t: f64[m] = sin w\n  p: f64[n] = dot X, t\n  q: f64[n] = neg p\n  e: f64[n] = exp q\n"
+    "  d: f64[n] = add e, 1.0: f64\n  r: f64[n] = div 1.0: f64, d",
+    "X: f64[n, m], w: f64[m]",
+)
+GOLDEN = {
+    "jacobi": STENCIL,
+    "axpy": AXPY,
+    "value_and_gradient": CASES["value_and_gradient"],
+    "softmax": CASES["softmax"],
+    "matrix_vector": MATVEC,
+    "overlapping_store": CASES["store_self_shifted"],
+    "store_in_place": CASES["store_self_same"],
+    "triangular": CASES["triangular"],
+    "concatenate": CASES["concatenate"],
+}

@@ -1,0 +1,383 @@
+"""What users call: grad, value_and_grad, jvp, vjp, differentiate, source, stop_gradient.
+
+Options that every transformation takes:
+
+- `jit=True`      compile with numba; False runs the generated Python as it is, under pdb if wanted
+- `static=()`     names of arguments whose *values* are part of the specialisation: an axis, a name
+- `outputs=None`  what is differentiated: "return", the name of an argument that the function
+                  writes to (its final content), or a tuple of these. None means what is returned
+                  or, for a function that returns None, every array that it writes to
+- `level=None`    "array" (NumPy code, readable) or "kernel" (loops, fast); by default kernel code
+                  is what numba compiles, and array code is what runs uncompiled
+
+Functions are specialised for the types of a call: dtypes, ranks, which extents are 1, the structure
+of containers, and the values of strings, bools, None and functions.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from s2s_ad.api_errors import ArgumentTypeError, OptionError, SeedError
+from s2s_ad.backend.module import emit_module
+from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
+from s2s_ad.ir.text import show
+from s2s_ad.specialise import Argument, Binder, Outputs, Program, Wrt, program_of
+from s2s_ad.trees import Node, leaves, seeds
+
+T = TypeVar("T")
+_SIMPLE = frozenset({float, int, np.float64, np.float32, np.int64, np.int32})
+_CONSTANT = frozenset({bool, str, type(None)})
+
+
+class Derivative:
+    """A transformed function: call it, or ask for its `source` or its `ir`.
+
+    Compiled code is kept per specialisation. Calls from several threads are safe.
+    """
+
+    mode = "primal"
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        wrt: Wrt = None,
+        *,
+        jit: bool = True,
+        static: str | Sequence[str] = (),
+        outputs: Outputs = None,
+        level: str | None = None,
+    ) -> None:
+        if not callable(fn):
+            raise ArgumentTypeError(f"a function is needed, not a {type(fn).__name__}")
+        self._fn, self._wrt, self._jit = fn, wrt, jit
+        inherited = fn._static if isinstance(fn, Derivative) else ()
+        self._static = (*inherited, *((static,) if isinstance(static, str) else static))
+        self._outputs, self._level = outputs, level or ("kernel" if jit else "array")
+        self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
+        self._fixed = self.binder.static_positions
+        self._fast: dict[Any, Specialisation] = {}
+        self._known: dict[tuple[Argument, ...], Specialisation] = {}
+        self._lock = threading.RLock()
+        self.__name__ = f"{self.binder.name}_{self.mode}"
+        self.__doc__ = f"{self.mode} of {self.binder.name}. {inspect.getdoc(fn) or ''}".strip()
+        self.__signature__ = self.binder.signature
+
+    def __repr__(self) -> str:
+        return f"<s2s_ad.{self.mode} of {self.binder.name}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        entry = None if kwargs else self._fast.get(self._key(args))
+        if entry is None or not entry.fresh():
+            return self._call(args, kwargs)
+        return entry.run(args if entry.select is None else tuple(args[k] for k in entry.select))
+
+    def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
+        """The generated Python for a call with these arguments: NumPy code, or with
+        `level="kernel"` the loops that numba compiles. It runs by itself: it imports what it needs.
+
+        >>> print(grad(lambda x: x * x).source(3.0))  # doctest: +SKIP
+        """
+        return emit_module(self._derived_for(args, kwargs).funcs(level), jit=False)
+
+    def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
+        """The program after a pass, as text: frontend, simplify, jvp, transpose, optimise, lower
+        (kernel level only) or inplace. None is the pass that differentiates; OptionError for a
+        name that is not among the passes of this transformation."""
+        after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
+        return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))
+
+    # -- from a call to compiled code
+
+    def _key(self, args: tuple) -> Any:
+        """A cheap key for plain arguments; None where there is more to look at: containers, arrays
+        that are not contiguous, static arguments that are not simple."""
+        key: list[Any] = []
+        for a in args:
+            kind = type(a)
+            if kind is np.ndarray:
+                shape = a.shape
+                if not shape or not a.flags.carray:
+                    return None
+                key.append(a.dtype)
+                key.append(tuple([n == 1 for n in shape]) if 1 in shape else len(shape))
+            elif kind in _SIMPLE:
+                key.append(kind)
+            elif kind in _CONSTANT:
+                key.append(kind)
+                key.append(a)
+            else:
+                return None
+        for k in self._fixed:
+            if k < len(args):
+                if type(args[k]) not in _CONSTANT and type(args[k]) is not int:
+                    return None
+                key.append(args[k])
+        return tuple(key)
+
+    def _call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        bound = self.binder.bind(args, kwargs)
+        arguments = self.binder.describe(bound)
+        entry = self._specialisation(arguments)
+        if not kwargs and len(bound) == len(args) and entry.flat:
+            key = self._key(args)
+            if key is not None:
+                self._fast[key] = entry
+        return entry.call(_flat(arguments, bound))
+
+    def _specialisation(self, arguments: tuple[Argument, ...]) -> Specialisation:
+        entry = self._known.get(arguments)
+        if entry is not None and entry.fresh():
+            return entry
+        with self._lock:
+            entry = self._known.get(arguments)
+            if entry is None or not entry.fresh():
+                derived = self.derived(arguments)
+                self._known[arguments] = entry = specialise(derived, self._jit, self._level)
+        return entry
+
+    def derived(self, arguments: tuple[Argument, ...]) -> Derived:
+        """What is made for a call with arguments of these specs, before it is compiled."""
+        return derive(self.mode, self._program(arguments), self._wrt, self._outputs)
+
+    def _program(self, arguments: tuple[Argument, ...]) -> Program:
+        fn = self._fn
+        while isinstance(fn, Derivative) and fn.mode == "primal":
+            fn = fn._fn
+        if isinstance(fn, Derivative):
+            return fn._as_program(arguments)
+        return program_of(fn, arguments)
+
+    def _as_program(self, arguments: tuple[Argument, ...]) -> Program:
+        """This derivative as something to differentiate again."""
+        return as_program(self.derived(arguments))
+
+    def _derived_for(self, args: tuple, kwargs: dict[str, Any]) -> Derived:
+        return self.derived(self.binder.describe(self.binder.bind(args, kwargs)))
+
+
+def _flat(arguments: tuple[Argument, ...], bound: list[tuple[str, int | None, Any]]) -> tuple:
+    """The leaves of bound arguments, in the order of the program's parameters."""
+    return tuple(x for a, (_, _, v) in zip(arguments, bound) for x in leaves(a.spec, v))
+
+
+class Gradient(Derivative):
+    """`grad(f)`."""
+
+    mode = "grad"
+
+
+class ValueAndGradient(Derivative):
+    """`value_and_grad(f)`."""
+
+    mode = "value_and_grad"
+
+
+class Vjp(Derivative):
+    """`vjp(f)`: calls give (value, pullback)."""
+
+    mode = "vjp"
+
+    def _as_program(self, arguments: tuple[Argument, ...]) -> Program:
+        raise OptionError(
+            f"{self!r} gives a function, which cannot be differentiated",
+            advice="differentiate grad(f) or jvp(f) instead",
+        )
+
+
+class Jvp(Derivative):
+    """`jvp(f)`: calls take (primals, tangents) and give (value, tangent)."""
+
+    mode = "jvp"
+
+    def __init__(self, fn: Callable[..., Any], wrt: Wrt = None, **options: Any) -> None:
+        super().__init__(fn, wrt, **options)
+        self.__signature__ = inspect.Signature(
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+            for name in ("primals", "tangents")
+        )
+
+    def __call__(self, primals: Sequence[Any], tangents: Any) -> Any:
+        bound = self.binder.bind(self._primals(primals), {})
+        arguments = self.binder.describe(bound)
+        entry = self._specialisation(arguments)
+        flat = _flat(arguments, bound)
+        return entry.call((*flat, *self._tangents(entry.derived, arguments, bound, tangents)))
+
+    def _primals(self, primals: Sequence[Any]) -> tuple:
+        if not isinstance(primals, (tuple, list)):
+            raise SeedError(
+                f"jvp takes the arguments of {self.binder.name} as a tuple, not as a "
+                f"{type(primals).__name__}",
+                advice="jvp(f)((x, y), (x_dot, y_dot))",
+            )
+        return tuple(primals)
+
+    def _tangents(self, derived: Derived, arguments: tuple, bound: list, tangents: Any) -> list:
+        """The tangents' leaves, in the order of the program's parameters."""
+        wrt = derived.wrt
+        single = isinstance(self._wrt, (int, str)) and len(wrt) == 1
+        if single and not (isinstance(tangents, (tuple, list)) and len(tangents) == 1):
+            tangents = (tangents,)
+        if not isinstance(tangents, (tuple, list)) or len(tangents) != len(wrt):
+            names = ", ".join(a.name for a in wrt)
+            raise SeedError(
+                f"jvp of {self.binder.name} takes one tangent for each of {names}",
+                advice="give them as a tuple; None stands for zeros",
+            )
+        values = {a.name: v for a, (_, _, v) in zip(arguments, bound)}
+        found = []
+        for argument, tangent in zip(wrt, tangents):
+            shapes = (np.shape(x) for x in leaves(argument.spec, values[argument.name]))
+            path = f"the tangent of {argument.name}"
+            found += seeds(argument.spec, shapes, tangent, path)
+        return found
+
+    def _as_program(self, arguments: tuple[Argument, ...]) -> Program:
+        primals, tangents = (a.spec for a in arguments)
+        bound = self.binder.bind(primals.parts, {}) if isinstance(primals, Node) else []
+        program = as_program(self.derived(tuple(Argument(*each) for each in bound)))
+        if program.arguments[1].spec != tangents:
+            raise SeedError(
+                f"the tangents given to {self!r} do not match the primals",
+                advice="differentiate a jvp with a full tuple of tangents, one per argument in wrt",
+            )
+        return program
+
+    def _derived_for(self, args: tuple, kwargs: dict[str, Any]) -> Derived:
+        """Example arguments are those of a call, (primals, tangents), or primals alone, as the
+        function takes them."""
+        if len(args) == 2 and isinstance(args[0], (tuple, list)) and not kwargs:
+            return super()._derived_for(self._primals(args[0]), {})
+        return super()._derived_for(args, kwargs)
+
+
+class Differentiable(Derivative):
+    """`@differentiate`: the function itself, compiled, with its derivatives at hand.
+
+    `grad` and `value_and_grad` are with respect to the first argument, `jvp` and `vjp` with respect
+    to every floating-point argument, unless `wrt` was given.
+    """
+
+    def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
+        super().__init__(fn, **options)
+        self._options = options
+        functools.update_wrapper(self, fn)
+
+    def __repr__(self) -> str:
+        return f"<s2s_ad.differentiate of {self.binder.name}>"
+
+    @functools.cached_property
+    def grad(self) -> Gradient:
+        return Gradient(self._fn, **{"wrt": 0, **self._options})
+
+    @functools.cached_property
+    def value_and_grad(self) -> ValueAndGradient:
+        return ValueAndGradient(self._fn, **{"wrt": 0, **self._options})
+
+    @functools.cached_property
+    def jvp(self) -> Jvp:
+        return Jvp(self._fn, **self._options)
+
+    @functools.cached_property
+    def vjp(self) -> Vjp:
+        return Vjp(self._fn, **self._options)
+
+
+def grad(fn: Callable[..., Any], wrt: Wrt = 0, **options: Any) -> Gradient:
+    """The gradient of a function that gives one real number.
+
+    `wrt` is the index or name of an argument, or a tuple of them; one gives a bare gradient, a
+    tuple gives a tuple; None stands for every argument that holds floating-point numbers. The
+    gradient has the structure, shapes and dtypes of the argument. Arguments are never written to,
+    even where `fn` writes to them. Options: see the module `s2s_ad.api`.
+
+    Raises NotScalarError where the value is not one number (use vjp), InactiveArgumentError for an
+    integer argument in `wrt`, and the frontend's errors, at the line of `fn`, for what is outside
+    the language.
+
+    >>> def f(x, y):
+    ...     return x * x * y
+    >>> grad(f, jit=False)(3.0, 2.0)
+    12.0
+    >>> grad(f, wrt=("x", "y"), jit=False)(3.0, 2.0)
+    (12.0, 9.0)
+    """
+    return Gradient(fn, wrt, **options)
+
+
+def value_and_grad(fn: Callable[..., Any], wrt: Wrt = 0, **options: Any) -> ValueAndGradient:
+    """Like `grad`, and gives (value, gradient): what `scipy.optimize.minimize` calls `jac=True`.
+
+    >>> value_and_grad(lambda x: x * x, jit=False)(3.0)
+    (9.0, 6.0)
+    """
+    return ValueAndGradient(fn, wrt, **options)
+
+
+def jvp(fn: Callable[..., Any], wrt: Wrt = None, **options: Any) -> Jvp:
+    """Forward mode: `jvp(f)(primals, tangents)` gives (value, tangent).
+
+    `primals` are the arguments as a tuple, `tangents` one tangent for each argument in `wrt` (None
+    stands for zeros; for a single `wrt` it may be bare). Values and tangents may be arrays and
+    containers of them. SeedError where a tangent does not fit its argument.
+
+    >>> jvp(lambda x, y: x * y, jit=False)((3.0, 2.0), (1.0, 10.0))
+    (6.0, 32.0)
+    """
+    return Jvp(fn, wrt, **options)
+
+
+def vjp(fn: Callable[..., Any], wrt: Wrt = None, **options: Any) -> Vjp:
+    """Reverse mode for any value: `vjp(f)(*args)` gives (value, pullback).
+
+    `pullback(cotangent)` gives the gradients of ⟨cotangent, value⟩ and may be called any number of
+    times; the cotangent has the structure and shapes of the value.
+
+    >>> value, pullback = vjp(lambda x, y: x * y, jit=False)(3.0, 2.0)
+    >>> value, pullback(1.0)
+    (6.0, (2.0, 3.0))
+    """
+    return Vjp(fn, wrt, **options)
+
+
+def differentiate(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Decorator: the function, compiled, with `.grad`, `.value_and_grad`, `.jvp` and `.vjp`.
+
+    Calls do what the Python function does, writes to arguments included. Used bare or with options
+    (`jit`, `static`, `outputs`, `level`, and `wrt`, which holds for all four derivatives).
+
+    >>> @differentiate(jit=False)
+    ... def f(x):
+    ...     return x * x
+    >>> f(3.0), f.grad(3.0)
+    (9.0, 6.0)
+    """
+    if fn is None:
+        return functools.partial(differentiate, **options)
+    return Differentiable(fn, **options)
+
+
+def source(fn: Callable[..., Any], *args: Any, level: str = "array", **kwargs: Any) -> str:
+    """The generated Python of a derivative, or of a plain function as s2s_ad reads it, for a call
+    with these arguments. `level` is "array" or "kernel"."""
+    made = fn if isinstance(fn, Derivative) else Differentiable(fn)
+    return made.source(*args, level=level, **kwargs)
+
+
+def stop_gradient(x: T) -> T:
+    """`x` itself; to a derivative, a constant.
+
+    >>> grad(lambda x: x * stop_gradient(x), jit=False)(3.0)
+    3.0
+    """
+    return x
+
+
+stop_gradient.__s2s_prim__ = "stop_gradient"

@@ -1,0 +1,357 @@
+"""Prints a Func as Python that a person would write.
+
+    func f(x: f64[n]) {                           def f(x):
+      n: i64 = dim x {axis=0}                         n = x.shape[0]
+      s: f64 = for 0, n, 1, 0.0 { (i, s)              s = 0.0
+        t: f64 = load x, i {spec='i'}      ──▶        for i in range(n):
+        t1: f64 = mul t, t                                t = x[i]
+        s1: f64 = add s, t1                               s = s + t * t
+        yield s1                                      return s
+      }
+      return s
+    }
+
+The same printer serves array programs (plain NumPy) and lowered ones (what numba compiles). It
+expects what `passes.inplace` gives: writes may work on their operand's buffer.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from s2s_ad.analysis.liveness import Liveness
+from s2s_ad.analysis.sharing import Sharing, loop_inits
+from s2s_ad.backend import source as py
+from s2s_ad.backend.expr import BINARY, Expressions, numpy_dtype
+from s2s_ad.backend.fold import fold
+from s2s_ad.backend.names import assign_names, identifier
+from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, region_uses
+from s2s_ad.ir.subscript import is_element, split_spec
+
+
+def emit(func: Func, *, doc: str = "") -> str:
+    """The `def` statement of `func`, which must have gone through `inplace`.
+
+    Results that `func.mutated` names are written into the arguments; the others are returned: one
+    bare, several as a tuple. `doc` becomes the docstring.
+    """
+    return _Printer(func).function(doc)
+
+
+class _Printer:
+    def __init__(self, func: Func) -> None:
+        self.func = func
+        sharing = Sharing(func)
+        self.plan = fold(func, sharing)
+        self.names = assign_names(func, self.plan, sharing)
+        self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
+        self.ex = Expressions(self.plan, self.names, sharing)
+        self.uses = Counter(region_uses(func.body))
+        self.lines = py.Lines()
+        self.commented: object = None  # the user's line that the last comment showed
+
+    # -- functions and blocks
+
+    def function(self, doc: str) -> str:
+        func = self.func
+        body = [self.lines.docstring(doc)] if doc.strip() else []
+        body += self.top(func.body)
+        written = {r for _, r in func.mutated}
+        results = [self.ex.atom(a) for k, a in enumerate(func.results) if k not in written]
+        if results:
+            body.append(ast.Return(results[0] if len(results) == 1 else py.tuple_(results)))
+        args = ast.arguments(
+            posonlyargs=[],
+            args=[ast.arg(self.names[p]) for p in func.params],
+            kwonlyargs=[],
+            kw_defaults=[],
+            defaults=[],
+        )
+        name = identifier(func.name)
+        tree = ast.FunctionDef(name, args, _or_pass(body), decorator_list=[])
+        return self.lines.printed(tree)
+
+    def top(self, region: Region) -> list[ast.stmt]:
+        """The outermost block, with a heading where the reverse sweep starts."""
+        out: list[ast.stmt] = []
+        roles = [e.role == ADJOINT for e in region.eqns if not self.plan.skips(e)]
+        split = roles.index(True) if True in roles else 0
+        for k, eqn in enumerate(e for e in region.eqns if not self.plan.skips(e)):
+            if k == split > 0:
+                out += [self.lines.statement(""), self.lines.statement("# reverse sweep")]
+            out += self.statement(eqn)
+        return out
+
+    def block(self, eqns: Iterable[Eqn]) -> list[ast.stmt]:
+        return [s for eqn in eqns for s in self.statement(eqn)]
+
+    def printed_eqns(self, region: Region) -> list[Eqn]:
+        return [e for e in region.eqns if not self.plan.skips(e)]
+
+    def statement(self, eqn: Eqn) -> list[ast.stmt]:
+        if self.plan.skips(eqn):
+            return []
+        comment = self.comment(eqn)
+        rule = _STATEMENTS.get(eqn.prim, _Printer.assignment)
+        if eqn in self.plan.conditional:
+            rule = _Printer.assignment
+        statements = rule(self, eqn)
+        if eqn.regions and eqn not in self.plan.conditional:
+            self.commented = None
+        return [*comment, *statements] if statements else []
+
+    def comment(self, eqn: Eqn) -> list[ast.stmt]:
+        """The user's statement, before the first of its adjoint statements."""
+        if eqn.role != ADJOINT or eqn.loc is None or not eqn.loc.text.strip():
+            self.commented = None
+            return []
+        line = (eqn.loc.file, eqn.loc.line)
+        if line == self.commented:
+            return []
+        self.commented = line
+        return [self.lines.comment(eqn.loc.text)]
+
+    # -- assignments
+
+    def name(self, v: Var) -> str:
+        return self.names[v]
+
+    def assignment(self, eqn: Eqn) -> list[ast.stmt]:
+        if not any(out in self.live.after[eqn] for out in eqn.outs):
+            return []
+        value, target = self.ex.eqn(eqn), self.name(eqn.out)
+        if isinstance(value, ast.Name) and value.id == target:
+            return []
+        if not eqn.out.type.is_array and self.augments(eqn) and eqn.prim in BINARY:
+            if isinstance(value, ast.BinOp) and py.same(value.left, py.name(target)):
+                return [py.augment(target, type(value.op), value.right)]
+            if eqn.prim == "add" and py.same(value.right, py.name(target)):
+                return [py.augment(target, ast.Add, value.left)]
+        return [py.assign(target, value)]
+
+    @staticmethod
+    def augments(eqn: Eqn) -> bool:
+        """True where `x += …` is what a person would have written, or did write."""
+        return eqn.role == ADJOINT or (eqn.loc is not None and _AUGMENTED(eqn.loc.text))
+
+    def store(self, eqn: Eqn) -> list[ast.stmt]:
+        place, value = self.ex.place(eqn), self.ex.broadcastable(eqn.ins[1], eqn)
+        own = is_element(eqn.params["spec"]) and self.augments(eqn)
+        if own and isinstance(value, ast.BinOp) and py.same(value.left, place):
+            statement = py.augment(place, type(value.op), value.right)
+        else:
+            statement = py.assign(place, value)
+        return [statement, *self.rename(eqn)]
+
+    def accum(self, eqn: Eqn) -> list[ast.stmt]:
+        value = self.ex.broadcastable(eqn.ins[1], eqn)
+        if "a" in split_spec(eqn.params["spec"]):
+            index = [_slice_call(i) for i in self.ex.index(eqn, eqn.ins[2:])]
+            where = index[0] if len(index) == 1 else py.tuple_(index)
+            add = py.call("np.add.at", self.ex.atom(eqn.ins[0]), where, value)
+            return [ast.Expr(add), *self.rename(eqn)]
+        return [py.augment(self.ex.place(eqn), ast.Add, value), *self.rename(eqn)]
+
+    def rename(self, eqn: Eqn) -> list[ast.stmt]:
+        """The new version of an array under its own name, where the two could not share one."""
+        base, out = self.name(eqn.ins[0]), self.name(eqn.out)
+        dead = base == out or eqn.out not in self.live.after[eqn]
+        return [] if dead else [py.assign(out, py.name(base))]
+
+    def grow(self, eqn: Eqn) -> list[ast.stmt]:
+        """Room for element `k`, and for twice what there was."""
+        statements, target = self.rename(eqn), self.name(eqn.out)
+        k, t = self.ex.atom(eqn.ins[1]), eqn.out.type
+
+        def extent(axis: int) -> ast.expr:
+            shape = ast.Attribute(py.name(target), "shape", ast.Load())
+            return py.subscript(shape, [py.constant(axis)])
+
+        more = py.binary(k, ast.Add, py.constant(1))
+        if t.ndim > 1:
+            more = py.tuple_([more, *(extent(axis) for axis in range(1, t.ndim))])
+        dtype = {} if t.dtype == "f64" else {"dtype": numpy_dtype(t.dtype)}
+        both = py.tuple_([py.name(target), py.call("np.empty", more, **dtype)])
+        bigger = py.assign(target, py.call("np.concatenate", both))
+        return [*statements, ast.If(py.compare(k, ast.GtE, extent(0)), [bigger], [])]
+
+    def check(self, eqn: Eqn) -> list[ast.stmt]:
+        (condition,) = eqn.ins
+        inner = self.plan.folded.get(condition)
+        test = self.opposite(self.ex.atom(condition), inner)
+        error = eqn.params["error"] if py.is_exception(eqn.params["error"]) else "ValueError"
+        failure = py.call(error, py.constant(str(eqn.params["message"])))
+        return [ast.If(test, [ast.Raise(failure, None)], [])]
+
+    def opposite(self, test: ast.expr, eqn: Eqn | None) -> ast.expr:
+        ints = eqn is not None and bool(eqn.ins) and eqn.ins[0].type.dtype in ("i32", "i64")
+        return self.ex.opposite(test, ints)
+
+    def moves(self, targets: Sequence[Var], sources: Sequence[Atom]) -> list[ast.stmt]:
+        """All of `targets = sources` at once, as single assignments where an order allows it."""
+        pending: list[tuple[str, Atom, set[str]]] = []
+        for target, source in zip(targets, sources):
+            reads = {self.name(v) for v in self.plan.atom_reads(source)}
+            if not (isinstance(source, Var) and reads == {self.name(target)}):
+                pending.append((self.name(target), source, reads))
+        out: list[ast.stmt] = []
+        while pending:
+            free = [m for m in pending if not any(m[0] in o[2] for o in pending if o is not m)]
+            if free:
+                pending.remove(free[0])
+                out.append(py.assign(free[0][0], self.ex.atom(free[0][1])))
+                continue
+            # Every one is read by another: a permutation, possibly with others that wait for it.
+            cycle = [m for m in pending if _reaches(m, m, pending)]
+            pending = [m for m in pending if m not in cycle]
+            names = ast.Tuple([py.name(m[0]) for m in cycle], ast.Load())
+            out.append(py.assign(names, py.tuple_([self.ex.atom(m[1]) for m in cycle])))
+        return out
+
+    # -- regions
+
+    def branch(self, eqn: Eqn, leave: int | None = None) -> list[ast.stmt]:
+        """An if; `leave` is the result that says whether to leave the loop, by a break."""
+        wanted = [k for k, o in enumerate(eqn.outs) if o in self.live.after[eqn] and k != leave]
+        bodies = []
+        for r in eqn.regions:
+            self.commented = None
+            targets, sources = [eqn.outs[k] for k in wanted], [r.results[k] for k in wanted]
+            flag = None if leave is None else r.results[leave]
+            bodies.append(self.ending(r, self.moves(targets, sources), flag))
+        test = self.ex.atom(eqn.ins[0])
+        then, other = bodies
+        if not then and other:
+            inner = self.plan.folded.get(eqn.ins[0])
+            return [ast.If(self.opposite(test, inner), other, [])]
+        if then and isinstance(then[-1], ast.Break):
+            return [ast.If(test, then, []), *other]
+        return [ast.If(test, then, other)] if then else []
+
+    def ending(
+        self, region: Region, moves: list[ast.stmt], flag: Atom | None = None
+    ) -> list[ast.stmt]:
+        """The statements of `region`, then `moves`, then `if flag: break`."""
+        eqns = self.printed_eqns(region)
+        if flag is not None and not moves and self.decides(region, flag):
+            last = eqns[-1]
+            head = self.block(eqns[:-1])
+            return [*head, *self.comment(last), *self.branch(last, last.outs.index(flag))]
+        out = [*self.block(eqns), *moves]
+        if flag is not None and not (isinstance(flag, Lit) and not flag.value):
+            exit_: ast.stmt = ast.Break()
+            out.append(exit_ if isinstance(flag, Lit) else ast.If(self.ex.atom(flag), [exit_], []))
+        return out
+
+    def decides(self, region: Region, flag: Atom) -> bool:
+        """True where the last statement of `region` is an if that knows `flag` in each branch."""
+        eqns = self.printed_eqns(region)
+        if not (isinstance(flag, Var) and eqns and self.uses[flag] == 1):
+            return False
+        last = eqns[-1]
+        if last.prim != "if" or last in self.plan.conditional or flag not in last.outs:
+            return False
+        k = last.outs.index(flag)
+        for r in last.regions:
+            wanted = [(o, a) for j, (o, a) in enumerate(zip(last.outs, r.results)) if j != k]
+            known = isinstance(r.results[k], Lit)
+            moved = self.moves([o for o, _ in wanted], [a for _, a in wanted])
+            if not known and (moved or not self.decides(r, r.results[k])):
+                return False
+        return True
+
+    def carried(self, eqn: Eqn) -> list[int]:
+        """The slots of a loop that something reads."""
+        n = len(loop_inits(eqn))
+        outs, used = eqn.outs[len(eqn.outs) - n :], []
+        for k in range(n):
+            params = [(r, r.params[k - n]) for r in eqn.regions]
+            if outs[k] in self.live.after[eqn] or any(p in self.live.entry[r] for r, p in params):
+                used.append(k)
+        return used
+
+    def loop_moves(self, eqn: Eqn) -> tuple[list[ast.stmt], list[ast.stmt]]:
+        """What sets the carried variables before a loop and at the end of an iteration."""
+        inits, body, used = loop_inits(eqn), eqn.regions[-1], self.carried(eqn)
+        params = body.params[len(body.params) - len(inits) :]
+        results = body.results[len(body.results) - len(inits) :]
+        targets = [params[k] for k in used]
+        before = self.moves(targets, [inits[k] for k in used])
+        return before, self.moves(targets, [results[k] for k in used])
+
+    def for_(self, eqn: Eqn) -> list[ast.stmt]:
+        (body,) = eqn.regions
+        before, moves = self.loop_moves(eqn)
+        start, stop, step = eqn.ins[:3]
+        args = [self.ex.atom(a) for a in (start, stop, step)]
+        if isinstance(step, Lit) and step.value == 1:
+            args.pop()
+            if isinstance(start, Lit) and start.value == 0:
+                args.pop(0)
+        flag = body.results[0] if eqn.params.get("exit") else None
+        counting: list[ast.stmt] = []
+        if flag is not None and eqn.outs[0] in self.live.after[eqn]:
+            count = self.name(eqn.outs[0])
+            before.append(py.assign(count, py.constant(0)))
+            counting = [py.augment(count, ast.Add, py.constant(1))]
+        self.commented = None
+        inner = [*counting, *self.ending(body, moves, flag)]
+        index = py.name(self.name(body.params[0]))
+        return [*before, ast.For(index, py.call("range", *args), _or_pass(inner), [])]
+
+    def while_(self, eqn: Eqn) -> list[ast.stmt]:
+        cond, body = eqn.regions
+        before, moves = self.loop_moves(eqn)
+        self.commented = None
+        head = self.block(cond.eqns)
+        inner = [*self.block(body.eqns), *moves]
+        test = self.ex.atom(cond.results[0])
+        if not head:
+            return [*before, ast.While(test, _or_pass(inner), [])]
+        flag = cond.results[0]
+        leave = self.opposite(test, self.plan.folded.get(flag))
+        stop = ast.If(leave, [ast.Break()], [])
+        return [*before, ast.While(py.constant(True), [*head, stop, *inner], [])]
+
+
+def _AUGMENTED(text: str) -> bool:
+    return any(f"{op}= " in text for op in ("+", "-", "*", "/"))
+
+
+def _or_pass(body: list[ast.stmt]) -> list[ast.stmt]:
+    return body or [ast.Pass()]
+
+
+def _slice_call(index: ast.expr) -> ast.expr:
+    """A slice as an object: `1:n` is `slice(1, n)` outside of brackets."""
+    if not isinstance(index, ast.Slice):
+        return index
+    bounds = [b or py.constant(None) for b in (index.lower, index.upper)]
+    return py.call("slice", *bounds, *([index.step] if index.step else []))
+
+
+_Move = tuple[str, Atom, set[str]]
+
+
+def _reaches(start: _Move, goal: _Move, moves: Sequence[_Move]) -> bool:
+    """True where `goal` waits, directly or through others, for itself."""
+    seen: set[str] = set()
+    queue = [start]
+    while queue:
+        move = queue.pop()
+        for other in moves:
+            if other is not move and move[0] in other[2] and other[0] not in seen:
+                if other is goal:
+                    return True
+                seen.add(other[0])
+                queue.append(other)
+    return False
+
+
+_STATEMENTS = {
+    "store": _Printer.store, "accum": _Printer.accum, "grow": _Printer.grow,
+    "assert": _Printer.check, "if": _Printer.branch, "for": _Printer.for_,
+    "while": _Printer.while_,
+}  # fmt: skip

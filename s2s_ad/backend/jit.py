@@ -1,0 +1,198 @@
+"""From source text to a callable, by way of a file in a private cache directory.
+
+The file makes tracebacks, pdb, profilers and numba's on-disk cache work on generated code. It is
+named by the hash of its text and of the versions involved, written atomically, and checked before
+it is used again, so that threads and processes may compile the same function at the same time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable
+from importlib import machinery, metadata, util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from s2s_ad.errors import S2SError
+
+_lock = threading.Lock()
+
+
+class CacheError(S2SError):
+    """The cache directory cannot be used: not writable, or not the user's own."""
+
+    code = "S2S601"
+
+
+def cache_dir() -> Path:
+    """The directory of generated modules: `$S2S_AD_CACHE_DIR`, or one in the user's cache."""
+    chosen = os.environ.get("S2S_AD_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "s2s_ad"
+
+
+def compile_source(
+    source: str, name: str, *, jit: bool, filename: str | None = None
+) -> Callable[..., Any]:
+    """The function `name` of the module `source`.
+
+    With `jit` false the text runs as plain Python: float and int arguments become NumPy scalars
+    and warnings are off, so that `x / 0.0` is inf and `log(-1.0)` is nan, as when compiled.
+    `filename` puts the module at that path instead of into the cache. Raises CacheError where the
+    file cannot be written.
+
+    >>> square = compile_source("def square(x):\\n    return x * x\\n", "square", jit=False)
+    >>> float(square(3.0))
+    9.0
+    """
+    function = getattr(load_module(source, filename), name)
+    return function if jit else _uncompiled(function)
+
+
+def load_module(source: str, filename: str | None = None) -> ModuleType:
+    """The module with this text, imported once per process."""
+    digest = _digest(source)
+    module_name = f"s2s_ad_generated_{digest[:24]}"
+    if filename is not None:
+        module_name += "_" + hashlib.sha256(str(filename).encode()).hexdigest()[:8]
+    with _lock:
+        if module_name in sys.modules:
+            return sys.modules[module_name]
+        path = Path(filename) if filename is not None else _private(cache_dir())
+        if filename is None:
+            path = path / f"{module_name}.py"
+        _write(path, source)
+        return _import(module_name, path, source)
+
+
+def _digest(source: str) -> str:
+    versions = (
+        _numba_version(),
+        np.__version__,
+        sys.implementation.name,
+        platform.python_version(),
+    )
+    return hashlib.sha256("\0".join((source, *versions)).encode()).hexdigest()
+
+
+@functools.cache
+def _numba_version() -> str:
+    try:
+        return metadata.version("numba")
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _private(directory: Path) -> Path:
+    """`directory`, made readable and writable by this user alone."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid"):
+            if directory.stat().st_uid != os.getuid():
+                raise CacheError(
+                    f"the cache directory {directory} belongs to another user",
+                    advice="set S2S_AD_CACHE_DIR to a directory of your own",
+                )
+            directory.chmod(0o700)
+    except OSError as error:
+        raise CacheError(
+            f"the cache directory {directory} cannot be used: {error}",
+            advice="set S2S_AD_CACHE_DIR to a directory that you can write to",
+        ) from error
+    return directory
+
+
+def _write(path: Path, source: str) -> None:
+    """Put `source` at `path`, whole or not at all; a file that is already right is left alone, so
+    that numba's cache, which goes by its time stamp, stays valid."""
+    data = source.encode()
+    try:
+        if path.read_bytes() == data:
+            return
+    except OSError:
+        pass
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise CacheError(
+            f"cannot write {path}: {error}",
+            advice="set S2S_AD_CACHE_DIR to a directory that you can write to",
+        ) from error
+
+
+class _Loader(machinery.SourceFileLoader):
+    """Runs the text that was checked, whatever the file or an old .pyc holds by then."""
+
+    def __init__(self, name: str, path: str, text: str) -> None:
+        super().__init__(name, path)
+        self._text = text
+
+    def get_code(self, fullname: str) -> Any:
+        return compile(self._text, self.path, "exec", dont_inherit=True)
+
+    def get_source(self, fullname: str) -> str:
+        return self._text
+
+
+def _import(module_name: str, path: Path, source: str) -> ModuleType:
+    loader = _Loader(module_name, str(path), source)
+    spec = util.spec_from_file_location(module_name, path, loader=loader)
+    module = util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    _silence(module)
+    return module
+
+
+def _silence(module: ModuleType) -> None:
+    """numba warns where `@` meets a strided array; the code is right, and the user did not ask."""
+    if "numba" in vars(module):
+        # numba takes the file's name for the module's.
+        warnings.filterwarnings(
+            "ignore", message=".*faster on contiguous arrays", module=".*s2s_ad_generated_"
+        )
+
+
+def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with the arithmetic of compiled code: IEEE results instead of exceptions."""
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        scalars = [_numpy_scalar(a) for a in args]
+        with np.errstate(all="ignore"):
+            return function(*scalars)
+
+    return call
+
+
+def _numpy_scalar(value: Any) -> Any:
+    if isinstance(value, float):
+        return np.float64(value)
+    return np.complex128(value) if isinstance(value, complex) else value

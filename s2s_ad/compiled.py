@@ -1,0 +1,324 @@
+"""One specialisation: a function, a transformation and the types of one call, made to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from s2s_ad import pipeline
+from s2s_ad.api_errors import OutputsError, OverlapError, ReadOnlyError
+from s2s_ad.backend.jit import compile_source
+from s2s_ad.backend.module import emit_module
+from s2s_ad.backend.names import identifier
+from s2s_ad.ir.core import Func, Region
+from s2s_ad.ir.types import Type
+from s2s_ad.specialise import (
+    Argument,
+    Outputs,
+    Program,
+    Wrt,
+    mirror_spec,
+    require_scalar,
+    resolve_wrt,
+    select_outputs,
+    tuple_spec,
+    with_captures_last,
+    wrt_params,
+)
+from s2s_ad.trees import (
+    Known,
+    Leaf,
+    Node,
+    Spec,
+    build,
+    describe,
+    expression,
+    leaf_paths,
+    leaf_specs,
+    leaf_value,
+    scalar,
+    seeds,
+)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A program and what is to be made of it: `mode`, with respect to the parameters `params`.
+
+    `out` is the structure of the whole result; `sources` says for each of its leaves which argument
+    it *is* (a compiled primal returns the caller's own array where Python would), None for most.
+    """
+
+    mode: str
+    program: Program
+    out: Spec
+    wrt: tuple[Argument, ...] = ()
+    params: tuple[int, ...] = ()
+    sources: tuple[int | None, ...] = ()
+
+    def funcs(self, level: str, after: str | None = None) -> tuple[Func, ...]:
+        """The functions at the end of the pipeline, or after one of its stages."""
+        funcs = pipeline.run(self.program.func, self.mode, self.params, level, after)
+        if self.mode == "jvp" and after is None:
+            count = len(self.program.captures)
+            funcs = tuple(with_captures_last(f, count, len(self.params)) for f in funcs)
+        return funcs
+
+
+def derive(mode: str, program: Program, wrt: Wrt, outputs: Outputs) -> Derived:
+    """What `mode` asks of a program, checked: the arguments in `wrt`, the value that counts."""
+    if mode == "primal":
+        return _primal(program)
+    program = select_outputs(program, outputs)
+    chosen = resolve_wrt(program, wrt)
+    gradients = [mirror_spec(a.spec) for a in chosen]
+    gradient = gradients[0] if isinstance(wrt, (int, str)) else tuple_spec(*gradients)
+    if mode in ("grad", "value_and_grad"):
+        require_scalar(program)
+    out = {
+        "grad": gradient,
+        "value_and_grad": tuple_spec(program.out, gradient),
+        "jvp": tuple_spec(program.out, mirror_spec(program.out)),
+        "vjp": gradient,
+    }[mode]
+    return Derived(mode, program, out, chosen, wrt_params(program, chosen))
+
+
+def _primal(program: Program) -> Derived:
+    """The function itself. Arrays that it returns and that the caller has are not results."""
+    func = program.func
+    if program.undecided:
+        name = func.params[program.undecided[0]].name
+        raise OutputsError(
+            f"what {func.name} leaves in {name!r} depends on which array a name stands for",
+            advice="end with a copy into the argument: result[:] = buffer",
+        )
+    final = {func.params[p]: p for p in range(len(func.params))}
+    for p, r in func.mutated:
+        del final[func.params[p]]
+        final[func.results[r]] = p
+    count = sum(1 for _ in leaf_specs(program.out))
+    returned = func.results[:count]
+    sources = tuple(final.get(r) if r.type.is_array else None for r in returned)
+    dropped = {k for k, source in enumerate(sources) if source is not None}
+    kept = [k for k in range(len(func.results)) if k not in dropped]
+    slim = func.with_(
+        body=Region(func.params, func.body.eqns, tuple(func.results[k] for k in kept)),
+        result_names=tuple(func.result_names[k] for k in kept) if func.result_names else (),
+        mutated=tuple((p, kept.index(r)) for p, r in func.mutated),
+    )
+    return Derived("primal", replace(program, func=slim), program.out, sources=sources)
+
+
+def as_program(derived: Derived) -> Program:
+    """A derivative as a program that can be differentiated again."""
+    stage = "jvp" if derived.mode == "jvp" else "transpose"
+    (func,) = derived.funcs("array", after=stage)
+    program = derived.program
+    if derived.mode != "jvp":
+        return replace(program, func=func, out=derived.out)
+    func = with_captures_last(func, len(program.captures), len(derived.params))
+    primals = tuple_spec(*(a.spec for a in program.arguments))
+    tangents = tuple_spec(*(mirror_spec(a.spec) for a in derived.wrt))
+    arguments = (Argument("primals", 0, primals), Argument("tangents", 1, tangents))
+    return replace(program, func=func, arguments=arguments, out=derived.out)
+
+
+def builder(
+    spec: Spec, items: Sequence[str], types: Sequence[Type], jit: bool
+) -> Callable[[Any, Any], Any]:
+    """A function of what a kernel returns, `r`, and its arguments, `a`, that makes a value of
+    structure `spec`. `items` are its leaves as expressions in `r` and `a`, `types` their types.
+    numba gives every scalar as a Python number, NumPy as one of its own."""
+    names: dict[str, Any] = {"_build": build, "_scalar": scalar}
+    pending = iter(zip(items, types))
+
+    def constant(value: Any) -> str:
+        name = f"c{len(names)}"
+        names[name] = value
+        return name
+
+    def leaf(_: Leaf) -> str:
+        item, kind = next(pending)
+        if kind.is_array or (jit and kind.dtype not in ("f32", "i32", "c64")):
+            return item
+        return f"_scalar({constant(kind)}, {item})"
+
+    def make(node: Node, parts: list[str]) -> str:
+        return f"_build({constant(node.cls)}, {constant(node.keys)}, [{', '.join(parts)}])"
+
+    body = expression(spec, leaf, lambda known: constant(known.value), make)
+    if len(items) > 1 and body == f"({', '.join(result_items(len(items)))})":
+        body = "r"
+    return eval(f"lambda r, a: {body}", names)  # indices and names of ours, nothing of the user's
+
+
+def result_items(count: int) -> list[str]:
+    """How to get at each result of a kernel, which returns a single one bare."""
+    return ["r"] if count == 1 else [f"r[{k}]" for k in range(count)]
+
+
+class Specialisation:
+    """Compiled code for one signature.
+
+    `run` takes leaves that are as compiled code wants them, `call` any leaves of the right types.
+    """
+
+    def __init__(
+        self,
+        derived: Derived,
+        funcs: Sequence[Func],
+        kernels: Sequence[Callable[..., Any]],
+        jit: bool,
+    ) -> None:
+        self.derived, self.kernel = derived, kernels[0]
+        self.types = [p.type for p in funcs[0].params]
+        program = derived.program
+        self.captures, self.guards = program.captures, program.guards
+        self.writes, self.written = program.writes, tuple(p for p, _ in funcs[0].mutated)
+        specs = [a.spec for a in program.arguments]
+        self.flat = not any(isinstance(s, Node) for s in specs)
+        #: which flat arguments are parameters, where not all are
+        self.select = [k for k, s in enumerate(specs) if not isinstance(s, Known)]
+        self.select = None if len(self.select) == len(specs) else self.select
+        if derived.mode == "vjp":
+            self.finish = _pullback_maker(derived, funcs, kernels[1], jit)
+        else:
+            self.finish = _finisher(derived, funcs[0], jit)
+
+    def fresh(self) -> bool:
+        """True while everything that was taken for known when compiling is still so."""
+        for get, expected in self.guards:
+            found = get()
+            if found is not expected and not _same_number(found, expected):
+                return False
+        types = self.types[len(self.types) - len(self.captures) :] if self.captures else ()
+        return all(_has_type(get(), t) for get, t in zip(self.captures, types))
+
+    def run(self, leaves: tuple) -> Any:
+        if self.captures:
+            return self.call(leaves)
+        if self.writes:
+            self._check_overlap(leaves)
+        return self.finish(self.kernel(*leaves), leaves)
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        given = (*leaves, *(get() for get in self.captures))
+        if self.writes:
+            self._check_overlap(given)
+        ready = list(map(leaf_value, self.types, given))
+        for p in self.written:
+            if not given[p].flags.writeable:
+                raise ReadOnlyError(f"{self._path(p)} is read-only, and the function writes to it")
+        result = self.kernel(*ready)
+        for p in self.written:
+            if ready[p] is not given[p]:
+                given[p][...] = ready[p]
+        return self.finish(result, given)
+
+    def _check_overlap(self, leaves: Sequence[Any]) -> None:
+        """OverlapError where an array that the function writes to shares memory with another."""
+        for p in self.writes:
+            for q, other in enumerate(leaves):
+                if q != p and np.may_share_memory(leaves[p], other) and _overlap(leaves[p], other):
+                    raise OverlapError(
+                        f"{self._path(p)} and {self._path(q)} share memory, and the function "
+                        f"writes to {self._path(p)}",
+                        advice="pass a copy of one of them",
+                    )
+
+    def _path(self, param: int) -> str:
+        """The name of a parameter's leaf, as the user would write it."""
+        arguments = self.derived.program.arguments
+        paths = [path for a in arguments for path in leaf_paths(a.spec, a.name)]
+        return paths[param] if param < len(paths) else self.derived.program.func.params[param].name
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    if not isinstance(b, np.ndarray):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True  # cannot be decided in reasonable time: treated as an overlap
+
+
+def _same_number(a: Any, b: Any) -> bool:
+    """True for equal numbers or strings that are two objects: attributes are computed anew."""
+    return type(a) is type(b) and isinstance(a, (int, float, complex, str)) and repr(a) == repr(b)
+
+
+def _has_type(value: Any, kind: Type) -> bool:
+    spec = describe(value, "")
+    return isinstance(spec, Leaf) and spec.type.same_kind(kind)
+
+
+def _finisher(derived: Derived, func: Func, jit: bool) -> Callable[[Any, Any], Any]:
+    """What makes the user's result of what the kernel returns."""
+    written = {r for _, r in func.mutated}
+    results = [a.type for k, a in enumerate(func.results) if k not in written]
+    own = iter(zip(result_items(len(results)), results))
+    sources = derived.sources or (None,) * len(results)
+    params = [p.type for p in func.params]
+    leaves = [next(own) if s is None else (f"a[{s}]", params[s]) for s in sources]
+    return builder(derived.out, [item for item, _ in leaves], [kind for _, kind in leaves], jit)
+
+
+class Pullback:
+    """`pullback(cotangent)`: the gradients. It may be called any number of times.
+
+    The cotangent has the structure and shapes of the value; None stands for zeros. SeedError where
+    it does not fit.
+    """
+
+    __slots__ = ("_plan", "_residuals", "_shapes")
+
+    def __init__(self, plan: _Backward, residuals: tuple, shapes: tuple) -> None:
+        self._plan, self._residuals, self._shapes = plan, residuals, shapes
+
+    def __call__(self, cotangent: Any) -> Any:
+        plan = self._plan
+        given = seeds(plan.value, iter(self._shapes), cotangent, "the cotangent")
+        return plan.finish(plan.kernel(*self._residuals, *given), ())
+
+
+@dataclass(frozen=True, eq=False)
+class _Backward:
+    """The second half of a vjp: the structure of the value, the kernel, the gradients' builder."""
+
+    value: Spec
+    kernel: Callable[..., Any]
+    finish: Callable[[Any, Any], Any]
+
+
+def _pullback_maker(
+    derived: Derived, funcs: Sequence[Func], kernel: Callable[..., Any], jit: bool
+) -> Callable[[Any, Any], Any]:
+    """What makes (value, pullback) of what the forward kernel returns."""
+    ahead, back = funcs
+    types = [r.type for r in ahead.results]
+    count = sum(1 for _ in leaf_specs(derived.program.out))
+    items = [f"r[{k}]" for k in range(count)]
+    value_of = builder(derived.program.out, items, types[:count], jit)
+    plan = _Backward(derived.program.out, kernel, _finisher(derived, back, jit))
+
+    def finish(result: Any, leaves: Any) -> tuple[Any, Pullback]:
+        results = result if len(types) > 1 else (result,)
+        shapes = tuple(np.shape(r) for r in results[:count])
+        residuals = tuple(
+            r if t.is_array else scalar(t, r) for t, r in zip(types[count:], results[count:])
+        )
+        return value_of(results, leaves), Pullback(plan, residuals, shapes)
+
+    return finish
+
+
+def specialise(derived: Derived, jit: bool, level: str) -> Specialisation:
+    """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported)."""
+    funcs = derived.funcs(level)
+    text = emit_module(funcs, jit=jit)
+    kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
+    return Specialisation(derived, funcs, kernels, jit)

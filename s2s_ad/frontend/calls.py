@@ -1,0 +1,259 @@
+"""Calls: of functions that are followed and inlined, and of those the interpreter knows."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gast
+
+from s2s_ad.frontend import arithmetic as ar
+from s2s_ad.frontend import expressions, registry, statements
+from s2s_ad.frontend.context import Context, Frame
+from s2s_ad.frontend.errors import (
+    ArgumentError,
+    MissingReturnError,
+    RecursiveCallError,
+    SourceError,
+    UnsupportedCallError,
+)
+from s2s_ad.frontend.fence import fence
+from s2s_ad.frontend.known import known
+from s2s_ad.frontend.liveness import assigned
+from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
+from s2s_ad.frontend.values import (
+    Bound,
+    Conflict,
+    Method,
+    Partial,
+    Record,
+    describe,
+    is_array,
+    is_atom,
+    is_dynamic,
+    is_namedtuple,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Closure:
+    """A nested `def` or a lambda, with the frame it was made in."""
+
+    source: Source
+    frame: Frame
+    defaults: tuple[Any, ...]
+    kw_defaults: Mapping[str, Any]
+
+    @property
+    def __name__(self) -> str:
+        return self.source.name
+
+
+def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a value."""
+    if isinstance(fn, Method):
+        return call_method(cx, fn, args, kwargs)
+    if isinstance(fn, Closure):
+        return call_closure(cx, fn, args, kwargs)
+    if isinstance(fn, Bound):
+        return call(cx, fn.function, [fn.owner, *args], kwargs)
+    if isinstance(fn, Partial):
+        return call(cx, fn.function, [*fn.args, *args], {**fn.kwargs, **kwargs})
+    if isinstance(fn, functools.partial):
+        first = [known(cx, a, None, "partial") for a in fn.args]
+        named = {k: known(cx, a, None, k) for k, a in fn.keywords.items()}
+        return call(cx, fn.func, [*first, *args], {**named, **kwargs})
+    if getattr(fn, "__s2s_prim__", "") == "stop_gradient":
+        return stop_gradient(cx, *args)
+    handler = registry.find(fn)
+    if handler is not None:
+        return registry.invoke(cx, registry.label(fn), handler, args, kwargs)
+    if isinstance(fn, type):
+        return construct(cx, fn, args, kwargs)
+    if isinstance(fn, types.MethodType):
+        owner = known(cx, fn.__self__, None, "self")
+        return call(cx, fn.__func__, [owner, *args], kwargs)
+    inner = unwrap(fn)
+    if isinstance(inner, types.FunctionType):
+        return call_function(cx, inner, args, kwargs)
+    return other(cx, fn, args)
+
+
+def other(cx: Context, fn: Any, args: Sequence[Any]) -> Any:
+    """A callable that cannot be followed: a method of a known string or dict, or an error."""
+    owner = getattr(fn, "__self__", None)
+    plain = isinstance(owner, (str, dict, tuple, list)) and not any(map(is_dynamic, args))
+    if plain and registry.label(fn) in STATIC_METHODS:
+        found = fn(*args)
+        return tuple(found) if registry.label(fn) in ("items", "keys", "values") else found
+    if not callable(fn):
+        cx.fail(UnsupportedCallError, f"{describe(fn)} cannot be called")
+    return registry.unknown(cx, registry.label(fn), registry.function_names())
+
+
+STATIC_METHODS = (
+    "items keys values get lower upper startswith endswith strip split index count join".split()
+)
+
+
+def stop_gradient(cx: Context, value: Any) -> Any:
+    if not (is_array(value) or is_atom(value)):
+        return value
+    dtype, weak = ar.dtype_of(cx, value)
+    return ar.elementwise(cx, "stop_gradient", [value], dtype, weak=weak)
+
+
+def call_method(cx: Context, fn: Method, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    handler = registry.METHODS.get(fn.name)
+    if handler is None:
+        return registry.unknown(cx, fn.name, sorted(registry.METHODS))
+    return registry.invoke(cx, fn.name, handler, [fn.owner, *args], kwargs)
+
+
+def construct(cx: Context, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """An instance of a dataclass or a named tuple."""
+    if issubclass(cls, BaseException):
+        return cls
+    if is_namedtuple(cls):
+        names, defaults = cls._fields, dict(cls._field_defaults)
+    elif dataclasses.is_dataclass(cls) and not hasattr(cls, "__post_init__"):
+        fields = dataclasses.fields(cls)
+        names = tuple(f.name for f in fields)
+        defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+        for f in fields:
+            if f.default_factory is not dataclasses.MISSING:
+                defaults[f.name] = f.default_factory()
+    else:
+        return cx.fail(
+            UnsupportedCallError,
+            f"the class {cls.__name__!r} cannot be used here",
+            "use a dataclass or a named tuple for structured data",
+        )
+    given = dict(zip(names, args)) | dict(kwargs)
+    missing = [n for n in names if n not in given and n not in defaults]
+    if missing or len(args) > len(names) or set(given) - set(names):
+        cx.fail(ArgumentError, f"{cls.__name__} takes the fields {', '.join(names)}")
+    items = [given[n] if n in given else known(cx, defaults[n], None, n) for n in names]
+    return Record(cls, names, tuple(items))
+
+
+# --- following ---------------------------------------------------------------------------------------
+
+
+def call_function(
+    cx: Context, fn: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Follow a Python function: its body is interpreted in place of the call."""
+    try:
+        source = source_of(fn)
+    except SourceError as error:
+        cx.fail(SourceError, error.message, error.advice)
+    frame = Frame(source, {}, fn.__globals__, dict(closure_of(fn)))
+    fence(source, tuple(cx.chain))
+    positional = [known(cx, d, None, "default") for d in fn.__defaults__ or ()]
+    named = {k: known(cx, d, None, k) for k, d in (fn.__kwdefaults__ or {}).items()}
+    frame.locals = bind(cx, source, positional, named, args, kwargs)
+    return run(cx, frame)
+
+
+def call_closure(cx: Context, fn: Closure, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    names = bind(cx, fn.source, fn.defaults, fn.kw_defaults, args, kwargs)
+    outer = fn.frame
+    return run(cx, Frame(fn.source, names, outer.globals, outer.closure, outer))
+
+
+def bind(
+    cx: Context,
+    source: Source,
+    defaults: Sequence[Any],
+    kw_defaults: Mapping[str, Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The parameters' values, as Python binds them. ArgumentError where they do not fit."""
+    spec = source.node.args
+    positional = [a.id for a in (*spec.posonlyargs, *spec.args)]
+    keyword = [a.id for a in spec.kwonlyargs]
+    names: dict[str, Any] = dict(zip(positional[len(positional) - len(defaults) :], defaults))
+    names.update(kw_defaults)
+    names.update(zip(positional, args))
+    extra, rest = list(args[len(positional) :]), {}
+    for name, value in kwargs.items():
+        if name in positional[: len(args)]:
+            cx.fail(ArgumentError, f"{source.name} got two values for {name!r}")
+        if name in positional or name in keyword:
+            names[name] = value
+        else:
+            rest[name] = value
+    if spec.vararg is not None:
+        names[spec.vararg.id], extra = tuple(extra), []
+    if spec.kwarg is not None:
+        names[spec.kwarg.id], rest = rest, {}
+    missing = [n for n in (*positional, *keyword) if n not in names]
+    if missing:
+        cx.fail(ArgumentError, f"{source.name} misses {', '.join(map(repr, missing))}")
+    if extra or rest:
+        what = f"an argument {next(iter(rest))!r}" if rest else f"{len(args)} arguments"
+        cx.fail(ArgumentError, f"{source.name} does not take {what}")
+    return names
+
+
+def run(cx: Context, frame: Frame) -> Any:
+    """Interpret a function's body in `frame`; what it returns."""
+    source, caller = frame.source, cx.frame
+    if source.node in cx.active:
+        cx.fail(
+            RecursiveCallError,
+            f"{source.name!r} calls itself",
+            "write the recursion as a loop",
+        )
+    loc = cx.loc
+    cx.active.append(source.node)
+    if caller is not None:
+        cx.chain.append(loc)
+    frame.assigned = assigned(source.node)
+    frame.locals["%return"] = False
+    try:
+        cx.frame = frame
+        statements.block(cx, source.body, frozenset())
+        return result(cx)
+    finally:
+        cx.frame = caller
+        cx.active.pop()
+        if caller is not None:
+            cx.chain.pop()
+        cx.builder.loc = loc
+
+
+def result(cx: Context) -> Any:
+    """What the function returns, once its body has been interpreted."""
+    names = cx.frame.locals
+    value, returned = names.get("%value"), names.get("%return", False)
+    if isinstance(value, Conflict) or (not isinstance(returned, bool) and value is not None):
+        message = f"{cx.frame.source.name!r} returns a value on some paths only"
+        if isinstance(value, Conflict):
+            message = value.message
+        cx.fail(
+            MissingReturnError,
+            message,
+            "return a value of one kind on every path",
+            node=cx.frame.source.node,
+        )
+    return value
+
+
+def make_closure(cx: Context, node: gast.AST, name: str) -> Closure:
+    """The value of a nested `def` or a lambda."""
+    source = Source(name, node, cx.frame.source.file, cx.frame.source.lines)
+    spec = node.args
+    defaults = tuple(expressions.evaluate(cx, d) for d in spec.defaults)
+    kw = {
+        a.id: expressions.evaluate(cx, d)
+        for a, d in zip(spec.kwonlyargs, spec.kw_defaults)
+        if d is not None
+    }
+    return Closure(source, cx.frame, defaults, kw)

@@ -1,0 +1,203 @@
+"""The state of the abstract interpreter, and the few operations everything else is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import gast
+
+from s2s_ad.errors import Loc, S2SError
+from s2s_ad.frontend.errors import UnsupportedTypeError
+from s2s_ad.frontend.facts import Facts, shifted, split_dim
+from s2s_ad.frontend.source import Source
+from s2s_ad.frontend.values import Cell, View, is_atom
+from s2s_ad.ir.build import Builder, i64
+from s2s_ad.ir.core import Atom, Lit, Var
+from s2s_ad.ir.types import BOOL, I64, Dim, Type
+
+
+@dataclass(frozen=True)
+class Capture:
+    """An array that the function reads from around it: an extra parameter. `get()` returns the
+    live object."""
+
+    name: str
+    get: Callable[[], Any]
+
+
+@dataclass(eq=False)
+class Frame:
+    """The variables of a function that is being interpreted. Names that start with `%` are the
+    interpreter's own: %return, %value, %break and %continue."""
+
+    source: Source
+    locals: dict[str, Any]
+    globals: dict[str, Any]
+    closure: dict[str, Callable[[], Any]]
+    outer: Frame | None = None
+    assigned: frozenset[str] = frozenset()
+    return_names: set[tuple[str, ...]] = field(default_factory=set)
+
+
+@dataclass
+class State:
+    """What a branch may change: memory, which cells are stale (and since where), facts. `dead` says
+    that this point cannot be reached."""
+
+    memory: dict[Cell, Atom] = field(default_factory=dict)
+    stale: dict[Cell, Loc] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
+    dead: bool = False
+
+    def fork(self) -> State:
+        return State(dict(self.memory), dict(self.stale), self.facts.fork(), self.dead)
+
+
+class Context:
+    """The interpreter's state. `weak` holds the variables that are Python numbers when running
+    (they take the dtype of what they meet), `nonneg` those that are never negative, `affine` those
+    that are an extent plus a constant; `alias` the cells that may share memory."""
+
+    def __init__(self) -> None:
+        self.builder = Builder()
+        self.state = State()
+        self.frame: Frame = None  # set by calls.enter before anything is interpreted
+        self.chain: list[Loc] = []
+        self.active: list[gast.AST] = []
+        self.weak: set[Var] = set()
+        self.nonneg: set[Var] = set()
+        self.affine: dict[Var, tuple[str, int]] = {}
+        self.alias: dict[Cell, set[Cell]] = {}
+        self.symbols: set[str] = set()
+        self.memo: dict[object, str] = {}
+        self.serial = 0
+        self.captured: dict[int, tuple[Capture, View, Any]] = {}
+        self.guards: dict[tuple, tuple[Callable[[], Any], Any]] = {}
+
+    # -- locations and errors
+    @property
+    def loc(self) -> Loc | None:
+        return self.builder.loc
+
+    @contextmanager
+    def at(self, node: gast.AST) -> Iterator[None]:
+        """What is emitted inside carries the place of `node`."""
+        if not hasattr(node, "lineno"):
+            yield
+            return
+        with self.builder.at(self.frame.source.loc(node)):
+            yield
+
+    def fail(
+        self, kind: type[S2SError], message: str, advice: str = "", node: gast.AST | None = None
+    ) -> NoReturn:
+        """Raise `kind` at `node`, or at what is being interpreted."""
+        loc = self.frame.source.loc(node) if node is not None else self.loc
+        raise kind(message, loc, advice, tuple(self.chain))
+
+    # -- emitting
+    def emit(self, prim: str, *ins: Atom, name: str = "t", type: Type | None = None, **params: Any):
+        return self.builder.emit(prim, *ins, name=name, type=type, **params)
+
+    def check(self, condition: Atom, error: str, message: str) -> None:
+        """Emit an `assert`; the point is dead where the condition is False."""
+        if isinstance(condition, Lit) and condition.value:
+            return
+        self.builder.equation("assert", [condition], {"error": error, "message": message})
+        if isinstance(condition, Lit):
+            self.state.dead = True
+
+    # -- memory
+    def new_cell(self, initial: Atom, name: str = "") -> Cell:
+        self.serial += 1
+        return Cell(name or getattr(initial, "name", "t"), initial, self.serial)
+
+    def fresh(self, atom: Atom) -> Any:
+        """A result as a value: a scalar is itself, an array gets memory of its own."""
+        if not atom.type.is_array:
+            return atom
+        return View(self.new_cell(atom), (), atom.type)
+
+    def version(self, cell: Cell) -> Atom:
+        return self.state.memory.get(cell, cell.initial)
+
+    def overlap(self, a: Cell, b: Cell) -> bool:
+        """True where two cells may share memory."""
+        return a is b or b in self.alias.get(a, ())
+
+    def link(self, a: Cell, others: set[Cell]) -> None:
+        """Record that `a` may share memory with `others`."""
+        for b in others - {a}:
+            self.alias.setdefault(a, set()).add(b)
+            self.alias.setdefault(b, set()).add(a)
+
+    # -- extents
+    def symbol(self, hint: str) -> str:
+        """A new extent symbol that reads like `hint`."""
+        hint = "".join(c if c.isalnum() or c == "_" else "_" for c in hint) or "d"
+        if hint[0].isdigit():
+            hint = "d" + hint
+        name, k = hint, 0
+        while name in self.symbols:
+            k += 1
+            name = f"{hint}_{k}"
+        self.symbols.add(name)
+        return name
+
+    def derived(self, key: object, hint: str) -> str:
+        """The symbol of an extent that `key` determines: the same key, the same symbol."""
+        if key not in self.memo:
+            self.memo[key] = self.symbol(hint)
+        return self.memo[key]
+
+    def dim_of_atom(self, atom: Any, hint: str = "n") -> Dim:
+        """The extent that an i64 operand of `empty`, `full`, `reshape`, … gives."""
+        if isinstance(atom, int):
+            return atom
+        if isinstance(atom, Lit):
+            return int(atom.value)
+        if atom in self.affine:
+            symbol, offset = self.affine[atom]
+            return shifted(symbol, offset)
+        dim = self.derived(("atom", atom), atom.name if atom.name != "t" else hint)
+        self.state.facts.extents[dim] = atom
+        self.affine[atom] = (dim, 0)
+        return dim
+
+    def extent(self, array: Atom, axis: int) -> Any:
+        """`array.shape[axis]`: an int where it is known, else an i64 variable."""
+        dim = self.state.facts.find(array.type.shape[axis])
+        if isinstance(dim, int):
+            return dim
+        known = self.state.facts.extents
+        if dim not in known:
+            known[dim] = var = self.emit("dim", array, name=split_dim(dim)[0], axis=axis)
+            self.mark_extent(var, dim)
+        return known[dim]
+
+    def mark_extent(self, var: Var, dim: str) -> None:
+        self.weak.add(var)
+        self.nonneg.add(var)
+        self.affine[var] = split_dim(dim)
+
+    def is_nonneg(self, value: Any) -> bool:
+        if isinstance(value, Var):
+            return value in self.nonneg
+        value = value.value if isinstance(value, Lit) else value
+        return isinstance(value, int) and value >= 0
+
+    # -- small conversions
+    def index(self, value: Any) -> Atom:
+        """`value` as an i64 atom: an index, a bound, an extent."""
+        if type(value) in (int, bool):
+            return i64(value)
+        if is_atom(value) and value.type in (I64, BOOL, Type("i32")):
+            if isinstance(value, Lit):
+                return i64(value.value)
+            return value if value.type == I64 else self.emit("convert", value, dtype="i64")
+        from s2s_ad.frontend.values import describe
+
+        self.fail(UnsupportedTypeError, f"an integer is needed here, not {describe(value)}")

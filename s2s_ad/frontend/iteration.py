@@ -1,0 +1,154 @@
+"""What a `for` goes over: known items, or a counted range with an item for each index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from s2s_ad.frontend import arithmetic as ar
+from s2s_ad.frontend.context import Context
+from s2s_ad.frontend.errors import StaticValueError, UnsupportedTypeError
+from s2s_ad.frontend.memory import element, extent
+from s2s_ad.frontend.values import (
+    Enumerate,
+    Range,
+    Record,
+    Reversed,
+    Zip,
+    describe,
+    is_array,
+)
+from s2s_ad.ir.core import Lit
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`for i in range(start, stop, step)`, with `item(i)` for each i."""
+
+    start: Any
+    stop: Any
+    step: Any
+    item: Callable[[Any], Any]
+
+    @property
+    def from_zero(self) -> bool:
+        return self.start == 0 and self.step == 1
+
+
+def known_items(value: Any) -> list[Any] | None:
+    """The items of an iterable whose items are all known one by one; None for another."""
+    if isinstance(value, (tuple, list, str)):
+        return list(value)
+    if isinstance(value, dict):
+        return list(value)
+    if isinstance(value, Record):
+        return list(value.items)
+    if isinstance(value, Enumerate):
+        items = known_items(value.item)
+        start = value.start
+        return None if items is None else [(start + k, item) for k, item in enumerate(items)]
+    if isinstance(value, Reversed):
+        items = known_items(value.item)
+        return None if items is None else items[::-1]
+    if isinstance(value, Zip):
+        columns = [list(v) if isinstance(v, range) else known_items(v) for v in value.items]
+        all_ranges = all(isinstance(v, range) for v in value.items)
+        return None if None in columns or all_ranges else list(zip(*columns))
+    return None
+
+
+def static_items(cx: Context, value: Any) -> list[Any]:
+    """The items of an iterable, now: ranges, and arrays of known length, are unrolled."""
+    items = known_items(value)
+    if items is not None:
+        return items
+    if isinstance(value, range):
+        return list(value)
+    over = counted(cx, value)
+    bounds = [b.value if isinstance(b, Lit) else b for b in (over.start, over.stop, over.step)]
+    if any(type(b) is not int for b in bounds):
+        cx.fail(
+            StaticValueError,
+            "the number of items must be known when compiling",
+            "write a for loop that fills an array",
+        )
+    return [over.item(i) for i in range(*bounds)]
+
+
+def counted(cx: Context, value: Any) -> Counted:
+    """An iterable that a loop counts through."""
+    if isinstance(value, range):
+        return Counted(value.start, value.stop, value.step, lambda i: i)
+    if isinstance(value, Range):
+        return Counted(value.start, value.stop, value.step, lambda i: i)
+    if is_array(value):
+        n = extent(cx, value, 0)
+        return Counted(0, n, 1, lambda i: element(cx, value, cx.index(i)))
+    if isinstance(value, Enumerate):
+        over = from_zero(cx, counted(cx, value.item))
+        start = value.start
+        return Counted(0, over.stop, 1, lambda i: (ar.binary(cx, "add", i, start), over.item(i)))
+    if isinstance(value, Zip):
+        return _zip(cx, value)
+    if isinstance(value, Reversed):
+        over = from_zero(cx, counted(cx, value.item))
+        last = ar.binary(cx, "sub", over.stop, 1)
+        return Counted(0, over.stop, 1, lambda i: over.item(ar.binary(cx, "sub", last, i)))
+    return cx.fail(UnsupportedTypeError, f"a loop over {describe(value)} is not supported")
+
+
+def _zip(cx: Context, value: Zip) -> Counted:
+    columns = [_column(cx, v) for v in value.items]
+    stop = columns[0].stop
+    for other in columns[1:]:
+        stop = smaller(cx, stop, other.stop)
+    return Counted(0, stop, 1, lambda i: tuple(c.item(i) for c in columns))
+
+
+def _column(cx: Context, value: Any) -> Counted:
+    items = known_items(value)
+    if items is not None:
+        cx.fail(
+            StaticValueError,
+            "zip of known items with an array whose length is not known",
+            "loop over range(len(...)) and index the arrays",
+        )
+    return from_zero(cx, counted(cx, value))
+
+
+def from_zero(cx: Context, over: Counted) -> Counted:
+    """The same items, counted 0, 1, 2, …"""
+    if over.from_zero:
+        return over
+    n = length(cx, over.start, over.stop, over.step)
+
+    def item(i: Any) -> Any:
+        at = ar.binary(cx, "add", over.start, ar.binary(cx, "mul", i, over.step))
+        return over.item(at)
+
+    return Counted(0, n, 1, item)
+
+
+def length(cx: Context, start: Any, stop: Any, step: Any) -> Any:
+    """`len(range(start, stop, step))`."""
+    if all(type(v) is int for v in (start, stop, step)):
+        return len(range(start, stop, step))
+    span = ar.binary(cx, "sub", stop, start)
+    if step != 1:
+        if type(step) is not int:
+            cx.fail(StaticValueError, "the step of this range must be known when compiling")
+        less = step - 1 if step > 0 else step + 1
+        span = ar.binary(cx, "floordiv", ar.binary(cx, "add", span, less), step)
+    if cx.is_nonneg(span):
+        return span
+    out = ar.elementwise(cx, "maximum", (span, 0), "i64", weak=True)
+    cx.nonneg.add(out)
+    return out
+
+
+def smaller(cx: Context, a: Any, b: Any) -> Any:
+    """The smaller of two lengths."""
+    if a is b or (type(a) is int and type(b) is int):
+        return min(a, b) if type(a) is int else a
+    return ar.elementwise(cx, "minimum", (a, b), "i64", weak=True)

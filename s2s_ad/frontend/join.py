@@ -1,0 +1,358 @@
+"""Joining the values of two paths, and of the iterations of a loop.
+
+A `Shape` (here: Keep, Num, Arr, Group, Opt, Clash) says what a name holds whichever path was taken.
+Its leaves are what becomes results or block arguments. Three functions work with it: `widen` finds
+it, `lower` turns a value into one atom for each leaf, `lift` turns atoms back into a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from s2s_ad.frontend.arithmetic import KIND, convert, dtype_of, literal
+from s2s_ad.frontend.context import Context, State
+from s2s_ad.frontend.memory import read
+from s2s_ad.frontend.values import (
+    Cell,
+    Conflict,
+    Maybe,
+    View,
+    children,
+    describe,
+    is_array,
+    is_scalar,
+    same,
+    structure,
+)
+from s2s_ad.ir.build import i64
+from s2s_ad.ir.core import Atom, Lit, Var
+from s2s_ad.ir.types import BOOL, Dim, Type, promote
+
+
+#: Which of a join's arrays may share memory with each other, by position.
+Pairs = set[tuple[int, int]]
+
+
+#: How the interpreter's own names read as variables.
+OWN_NAMES = {"%return": "returned", "%value": "value", "%break": "stopped", "%expr": "t"}
+
+
+class Undefined:
+    """What a name without a value holds."""
+
+
+UNDEFINED = Undefined()
+
+
+@dataclass(eq=False)
+class Keep:
+    """The same value on all paths."""
+
+    value: Any
+
+
+@dataclass(eq=False)
+class Num:
+    """A number of this dtype; a leaf."""
+
+    dtype: str
+    weak: bool
+
+
+@dataclass(eq=False)
+class Arr:
+    """An array; a leaf. `views` are what it was joined from (the name's value on each path);
+    `fresh` are its axes whose extents differ on the paths; `sources` the older cells it may be."""
+
+    type: Type
+    views: tuple[View | None, View | None]
+    fresh: frozenset[int] = frozenset()
+    sources: set[Cell] = field(default_factory=set)
+    cell: Cell | None = None
+
+
+@dataclass(eq=False)
+class Group:
+    """A container, item by item."""
+
+    rebuild: Callable[[Sequence[Any]], Any]
+    structure: Any
+    items: list[Any]
+
+
+@dataclass(eq=False)
+class Flag:
+    """Whether an `Opt` has a value; a leaf."""
+
+
+@dataclass(eq=False)
+class Opt:
+    """A value that some paths do not have; `flag` is None for the interpreter's own names."""
+
+    item: Any
+    flag: Flag | None
+
+
+@dataclass(eq=False)
+class Clash:
+    """Values that cannot be joined."""
+
+    message: str
+
+
+class Joiner:
+    """Finds the shapes of all the names of one join; the arrays that two names share stay shared."""
+
+    def __init__(self, cx: Context, facts: Any) -> None:
+        self.cx, self.facts = cx, facts
+        self.arrays: dict[tuple[View | None, View | None], Arr] = {}
+
+    def general(self, value: Any, flagged: bool = True) -> Any:
+        """The shape of a value that will differ."""
+        if isinstance(value, Undefined):
+            return Opt(None, Flag() if flagged else None)
+        if isinstance(value, Maybe):
+            return Opt(self.general(value.value), Flag() if flagged else None)
+        if isinstance(value, Conflict):
+            return Clash(value.message)
+        if is_scalar(value):
+            return Num(*dtype_of(self.cx, value))
+        if is_array(value):
+            return Arr(value.type, (value, value))
+        parts = children(value)
+        if parts is not None:
+            return Group(parts[0], structure(value), [Keep(v) for v in parts[1]])
+        return Keep(value)
+
+    def widen(self, shape: Any, value: Any, name: str) -> Any:
+        """The shape that covers `shape` and `value`."""
+        if isinstance(shape, Keep):
+            if same(shape.value, value):
+                return shape
+            if is_array(shape.value) and is_array(value):
+                return self.array(Arr(shape.value.type, (shape.value, None)), value, name)
+            flagged = not name.startswith("%")
+            wide = self.general(shape.value, flagged)
+            if isinstance(wide, Keep):
+                return self._unlike(wide, value, name)
+            return self.widen(wide, value, name)
+        if isinstance(shape, Opt):
+            if isinstance(value, Undefined):
+                return shape
+            value = value.value if isinstance(value, Maybe) else value
+            item = Keep(value) if shape.item is None else self.widen(shape.item, value, name)
+            return Opt(self.defined(item), shape.flag)
+        if isinstance(value, (Undefined, Maybe)):
+            return self.widen(Opt(shape, None if name.startswith("%") else Flag()), value, name)
+        return self._same_kind(shape, value, name)
+
+    def _unlike(self, wide: Keep, value: Any, name: str) -> Any:
+        if isinstance(value, (Undefined, Maybe)):
+            flag = None if name.startswith("%") else Flag()
+            return self.widen(Opt(wide, flag), value, name)
+        return Clash(_clash(name, describe(wide.value), describe(value)))
+
+    def _same_kind(self, shape: Any, value: Any, name: str) -> Any:
+        if isinstance(shape, Clash):
+            return shape
+        if isinstance(value, Conflict):
+            return Clash(value.message)
+        if isinstance(shape, Num) and is_scalar(value):
+            return self.number(shape, value)
+        if isinstance(shape, Arr) and is_array(value):
+            return self.array(shape, value, name)
+        parts = children(value)
+        if isinstance(shape, Group) and parts is not None and structure(value) == shape.structure:
+            pairs = zip(shape.items, parts[1])
+            return Group(shape.rebuild, shape.structure, [self.widen(s, v, name) for s, v in pairs])
+        return Clash(_clash(name, _in_words(shape), describe(value)))
+
+    def defined(self, shape: Any) -> Any:
+        """What an optional value is carried as: its numbers and arrays are leaves."""
+        if isinstance(shape, Keep) and (is_scalar(shape.value) or is_array(shape.value)):
+            if is_array(shape.value):
+                return self._once(Arr(shape.value.type, (None, shape.value)))
+            return self.general(shape.value)
+        if isinstance(shape, Keep) and children(shape.value) is not None:
+            shape = self.general(shape.value)
+        if isinstance(shape, Group):
+            return Group(shape.rebuild, shape.structure, [self.defined(s) for s in shape.items])
+        return shape
+
+    def number(self, shape: Num, value: Any) -> Num:
+        dtype, weak = dtype_of(self.cx, value)
+        a, b = (shape.dtype, shape.weak), (dtype, weak)
+        if a[1] == b[1]:
+            wide = promote(a[0], b[0])
+            return Num(wide, weak)
+        strong, soft = (b[0], a[0]) if a[1] else (a[0], b[0])
+        if KIND[soft] > KIND[strong]:
+            strong = promote(soft, strong)
+        return Num(strong, False)
+
+    def array(self, shape: Arr, value: View, name: str) -> Any:
+        a, b = shape.type, value.type
+        ones = [(x == 1) != (y == 1) for x, y in zip(a.shape, b.shape)]
+        if a.ndim != b.ndim or any(ones):
+            return Clash(_clash(name, f"an array {a}", f"an array {b}"))
+        fresh, dims = set(shape.fresh), list(a.shape)
+        for axis, (x, y) in enumerate(zip(a.shape, b.shape)):
+            if axis not in fresh and not self.facts.equal(x, y):
+                fresh.add(axis)
+                dims[axis] = self.cx.symbol(OWN_NAMES.get(name, name))
+        dtype = a.dtype if a.dtype == b.dtype else promote(a.dtype, b.dtype)
+        kind = Type(dtype, tuple(dims))
+        return self._once(
+            Arr(kind, (shape.views[0], value), frozenset(fresh), set(shape.sources), shape.cell)
+        )
+
+    def _once(self, arr: Arr) -> Arr:
+        return self.arrays.setdefault(arr.views, arr)
+
+
+def _clash(name: str, a: str, b: str) -> str:
+    what = "the function's result" if name.startswith("%") else repr(name)
+    return f"{what} is {a} on one path and {b} on another"
+
+
+def _in_words(shape: Any) -> str:
+    if isinstance(shape, Num):
+        return f"a number ({shape.dtype})"
+    if isinstance(shape, Arr):
+        return f"an array {shape.type}"
+    if isinstance(shape, Keep):
+        return describe(shape.value)
+    return f"a {getattr(shape.structure[0], '__name__', 'container')}"
+
+
+# --- atoms ---------------------------------------------------------------------------------------
+
+
+def leaves(shape: Any, found: dict[Any, str], name: str) -> None:
+    """Collect the leaves of a shape, in order, each once, with the name each belongs to."""
+    if isinstance(shape, (Num, Arr)):
+        found.setdefault(shape, name)
+    elif isinstance(shape, Group):
+        for item in shape.items:
+            leaves(item, found, name)
+    elif isinstance(shape, Opt):
+        if shape.flag is not None:
+            found.setdefault(shape.flag, f"{name}_defined")
+        leaves(shape.item, found, name)
+
+
+def leaves_of(shapes: Mapping[str, Any]) -> dict[Any, str]:
+    """The leaves of several names' shapes, with the hints of their variables."""
+    found: dict[Any, str] = {}
+    for name, shape in shapes.items():
+        leaves(shape, found, OWN_NAMES.get(name, name))
+    return found
+
+
+def leaf_type(leaf: Any) -> Type:
+    if isinstance(leaf, Num):
+        return Type(leaf.dtype)
+    return leaf.type if isinstance(leaf, Arr) else BOOL
+
+
+def lower(cx: Context, shape: Any, value: Any, atoms: dict[Any, Atom]) -> None:
+    """Put the atom of each leaf of `value` into `atoms`; emits conversions and loads."""
+    if isinstance(shape, (Num, Arr)):
+        if shape not in atoms:
+            atoms[shape] = convert(cx, value, leaf_type(shape).dtype)
+    elif isinstance(shape, Group):
+        for item, part in zip(shape.items, children(value)[1]):
+            lower(cx, item, part, atoms)
+    elif isinstance(shape, Opt):
+        missing = isinstance(value, Undefined)
+        flag: Atom = Lit(not missing, BOOL)
+        if isinstance(value, Maybe):
+            flag, value = value.flag, value.value
+        if shape.flag is not None:
+            atoms[shape.flag] = flag
+        lower_missing(cx, shape.item, atoms) if missing else lower(cx, shape.item, value, atoms)
+
+
+def lower_missing(cx: Context, shape: Any, atoms: dict[Any, Atom]) -> None:
+    """Placeholders for a value that is not there; nothing reads them."""
+    for leaf in leaves_of({"t": shape}):
+        if leaf in atoms:
+            continue
+        zero = literal(cx, 0, leaf_type(leaf).dtype)
+        if isinstance(leaf, Arr):
+            atoms[leaf] = cx.emit("full", zero, *(i64(int(d == 1)) for d in leaf.type.shape))
+        else:
+            atoms[leaf] = zero
+
+
+def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
+    """The value whose leaves are `atoms`; `new_cells` has made the arrays' cells."""
+    if isinstance(shape, Keep):
+        return shape.value
+    if isinstance(shape, Num):
+        atom = atoms[shape]
+        if shape.weak and isinstance(atom, Var):
+            cx.weak.add(atom)
+        return atom
+    if isinstance(shape, Arr):
+        return View(shape.cell, (), shape.cell.type)
+    if isinstance(shape, Group):
+        return shape.rebuild([lift(cx, item, atoms) for item in shape.items])
+    if isinstance(shape, Opt):
+        if shape.item is None:
+            return UNDEFINED
+        value = lift(cx, shape.item, atoms)
+        return value if shape.flag is None else Maybe(value, atoms[shape.flag])
+    return Conflict(shape.message)
+
+
+def new_cells(cx: Context, arrays: Sequence[Arr], atoms: Mapping[Any, Atom], pairs: Pairs) -> None:
+    """Give every joined array a cell of its own, which may share memory with its sources."""
+    for arr in arrays:
+        arr.cell = cx.new_cell(atoms[arr])
+        cx.link(arr.cell, arr.sources)
+    for i, j in pairs:
+        cx.link(arrays[i].cell, {arrays[j].cell})
+
+
+# --- sharing -------------------------------------------------------------------------------------
+
+
+def closure(cx: Context, view: View | None, older_than: int) -> set[Cell]:
+    """The cells that a view may be a part of, without those made since."""
+    if view is None:
+        return set()
+    cells = {view.cell} | cx.alias.get(view.cell, set())
+    return {c for c in cells if c.serial <= older_than}
+
+
+def find_sources(cx: Context, arrays: Sequence[Arr], older_than: int) -> None:
+    """Add to each array the older cells that it may share memory with."""
+    for arr in arrays:
+        for view in arr.views:
+            arr.sources |= closure(cx, view, older_than)
+
+
+def sharing(cx: Context, arrays: Sequence[Arr]) -> Pairs:
+    """The pairs of joined arrays that may share memory with each other on some path."""
+    pairs = set()
+    for i, a in enumerate(arrays):
+        for j in range(i):
+            for p, q in zip(a.views, arrays[j].views):
+                if p is not None and q is not None and cx.overlap(p.cell, q.cell):
+                    pairs.add((j, i))
+    return pairs
+
+
+def changed_cells(before: State, after: State, older_than: int) -> list[Cell]:
+    """The cells that exist in `before` and have another version in `after`."""
+    return sorted(
+        (
+            c
+            for c, version in after.memory.items()
+            if c.serial <= older_than and before.memory.get(c, c.initial) is not version
+        ),
+        key=lambda c: c.serial,
+    )

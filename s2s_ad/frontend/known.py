@@ -1,0 +1,148 @@
+"""Objects that the function reads from around it: arrays become captures, numbers are guarded."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from s2s_ad.frontend.context import Capture, Context, Frame
+from s2s_ad.frontend.errors import UndefinedNameError, UnsupportedTypeError
+from s2s_ad.frontend.values import View, is_dataclass_instance, is_namedtuple, record_of
+from s2s_ad.ir.core import Lit, Var
+from s2s_ad.ir.types import Dim, Type, from_numpy
+
+Getter = Callable[[], Any]
+MISSING = object()
+#: Modules whose attributes never change: what is read from them needs no guard.
+CONSTANT_MODULES = ("numpy", "math", "scipy", "builtins", "functools", "numba", "cmath")
+
+
+def known(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple = ()) -> Any:
+    """A Python object as a value. `get` reads it again later; None where it cannot change."""
+    if isinstance(obj, np.ndarray):
+        return capture(cx, obj, get or (lambda: obj), name)
+    if isinstance(obj, np.generic):
+        obj_value = Lit(obj.item(), Type(dtype_name(cx, obj.dtype, name)))
+        _guard(cx, obj, get, key)
+        return obj_value
+    if type(obj) in (tuple, list):
+        items = [
+            known(cx, item, _item_getter(get, k), f"{name}_{k}", (*key, k))
+            for k, item in enumerate(obj)
+        ]
+        return type(obj)(items)
+    if type(obj) is dict:
+        return {
+            k: known(cx, item, _item_getter(get, k), f"{name}_{k}", (*key, k))
+            for k, item in obj.items()
+        }
+    if is_namedtuple(obj) and not isinstance(obj, type):
+        record = record_of(obj)
+        items = [
+            known(cx, item, _item_getter(get, k), f"{name}_{n}", (*key, k))
+            for k, (n, item) in enumerate(zip(record.names, record.items))
+        ]
+        return dataclasses.replace(record, items=tuple(items))
+    if is_dataclass_instance(obj):
+        record = record_of(obj)
+        items = [
+            known(cx, item, _attr_getter(get, n), f"{name}_{n}", (*key, n))
+            for n, item in zip(record.names, record.items)
+        ]
+        return dataclasses.replace(record, items=tuple(items))
+    if not isinstance(obj, types.ModuleType):
+        _guard(cx, obj, get, key)
+    return obj
+
+
+def _item_getter(get: Getter | None, key: Any) -> Getter | None:
+    return None if get is None else (lambda: get()[key])
+
+
+def _attr_getter(get: Getter | None, name: str) -> Getter | None:
+    return None if get is None else (lambda: getattr(get(), name))
+
+
+def _guard(cx: Context, obj: Any, get: Getter | None, key: tuple) -> None:
+    if get is not None and not isinstance(obj, (types.BuiltinFunctionType, np.ufunc)):
+        cx.guards.setdefault(key, (get, obj))
+
+
+def dtype_name(cx: Context, dtype: Any, name: str) -> str:
+    """The IR's name of a NumPy dtype."""
+    try:
+        return from_numpy(dtype)
+    except KeyError:
+        cx.fail(
+            UnsupportedTypeError,
+            f"{name!r} has dtype {dtype}, which is not supported",
+            "supported: float64, float32, int64, int32, bool, complex128, complex64",
+        )
+
+
+def capture(cx: Context, obj: np.ndarray, get: Getter, name: str) -> View:
+    """An array from around the function, as an extra parameter; one for each array object."""
+    if id(obj) not in cx.captured:
+        dtype = dtype_name(cx, obj.dtype, name)
+        if obj.ndim == 0:
+            cx.fail(
+                UnsupportedTypeError,
+                f"{name!r} is an array without axes",
+                "use a number, or an array of one element",
+            )
+        clean = "".join(c if c.isalnum() else "_" for c in name)
+        dims: list[Dim] = [
+            1 if n == 1 else cx.symbol(f"{clean}{axis}") for axis, n in enumerate(obj.shape)
+        ]
+        var = Var(clean, Type(dtype, tuple(dims)))
+        cell = cx.new_cell(var)
+        cell.serial = 0  # as old as the parameters, wherever it is met first
+        cx.captured[id(obj)] = (Capture(name, get), View(cell, (), var.type), obj)
+    return cx.captured[id(obj)][1]
+
+
+# --- names -----------------------------------------------------------------------------------------
+
+
+def lookup(cx: Context, name: str) -> Any:
+    """What `name` holds here, as Python finds it."""
+    frame: Frame | None = cx.frame
+    if name in frame.locals:
+        return frame.locals[name]
+    if name in frame.assigned:
+        cx.fail(UndefinedNameError, f"{name!r} has no value here")
+    while frame.outer is not None:
+        if name in frame.outer.locals:
+            return frame.outer.locals[name]
+        frame = frame.outer
+    if name in frame.closure:
+        get = frame.closure[name]
+        try:
+            obj = get()
+        except ValueError:
+            cx.fail(UndefinedNameError, f"{name!r} has no value yet")
+        return known(cx, obj, get, name, ("closure", id(get), name))
+    table = frame.globals
+    if name in table:
+        return known(cx, table[name], lambda: table[name], name, ("global", id(table), name))
+    if hasattr(builtins, name):
+        return getattr(builtins, name)
+    return cx.fail(UndefinedNameError, f"{name!r} is not defined")
+
+
+def attribute(cx: Context, obj: Any, name: str) -> Any:
+    """An attribute of a Python object that is known."""
+    found = getattr(obj, name, MISSING)
+    if found is MISSING:
+        from s2s_ad.frontend.values import describe
+
+        cx.fail(UndefinedNameError, f"{describe(obj)} has no attribute {name!r}")
+    constant = isinstance(obj, types.ModuleType) and obj.__name__.split(".")[0] in CONSTANT_MODULES
+    get = None if constant else (lambda: getattr(obj, name))
+    label = name if isinstance(obj, types.ModuleType) else f"{type(obj).__name__}_{name}"
+    return known(cx, found, get, label, ("attribute", id(obj), name))

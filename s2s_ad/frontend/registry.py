@@ -1,0 +1,67 @@
+"""Tables of what the interpreter knows to call: Python objects, and methods of arrays."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from s2s_ad.frontend.context import Context
+from s2s_ad.frontend.errors import UnsupportedCallError
+
+Handler = Callable[..., Any]
+FUNCTIONS: dict[Any, Handler] = {}
+METHODS: dict[str, Handler] = {}
+
+
+def handles(*objects: Any, method: str = "") -> Callable[[Handler], Handler]:
+    """Register a handler `(cx, *args, **kwargs) -> value` for functions, and for methods of arrays
+    whose names are in `method`, separated by spaces."""
+
+    def register(handler: Handler) -> Handler:
+        for obj in objects:
+            FUNCTIONS[obj] = handler
+        for name in method.split():
+            METHODS[name] = handler
+        return handler
+
+    return register
+
+
+def find(fn: Any) -> Handler | None:
+    try:
+        return FUNCTIONS.get(fn)
+    except TypeError:  # not hashable
+        return None
+
+
+def label(fn: Any) -> str:
+    """A function's name, for messages."""
+    return getattr(fn, "__name__", None) or type(fn).__name__
+
+
+def invoke(
+    cx: Context, name: str, handler: Handler, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call a handler; arguments that it does not take are the user's error."""
+    try:
+        inspect.signature(handler).bind(cx, *args, **kwargs)
+    except TypeError as error:
+        cx.fail(
+            UnsupportedCallError,
+            f"{name}: {error}",
+            f"supported arguments: {', '.join(list(inspect.signature(handler).parameters)[1:])}",
+        )
+    return handler(cx, *args, **kwargs)
+
+
+def unknown(cx: Context, name: str, names: Sequence[str]) -> Any:
+    """Fail for a function or method that is not supported, with the nearest that is."""
+    near = difflib.get_close_matches(name, names, 1)
+    advice = f"did you mean {near[0]}?" if near and near[0] != name else "write it with supported operations"
+    cx.fail(UnsupportedCallError, f"{name!r} is not supported", advice)
+
+
+def function_names() -> list[str]:
+    return sorted({label(f) for f in FUNCTIONS})

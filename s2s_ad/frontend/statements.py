@@ -1,0 +1,415 @@
+"""Statements, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gast
+
+from s2s_ad.errors import S2SError
+from s2s_ad.frontend import arithmetic as ar
+from s2s_ad.frontend import calls, iteration, subscripts
+from s2s_ad.frontend.context import Context
+from s2s_ad.frontend.errors import (
+    MutationError,
+    StaticValueError,
+    UnsupportedSyntaxError,
+    UnsupportedTypeError,
+)
+from s2s_ad.frontend.expressions import (
+    BINARY,
+    evaluate,
+    import_of,
+    index_items,
+    operate,
+)
+from s2s_ad.frontend.flow import conditional, guarded, leaving, run_branch, short_circuit
+from s2s_ad.frontend.liveness import (
+    Names,
+    assigned,
+    has_break,
+    leaves_always,
+    live_at_head,
+    live_before,
+    may_leave,
+)
+from s2s_ad.frontend.loops import emit_for, emit_while, leave, settle
+from s2s_ad.frontend.values import View, describe, is_array, is_dynamic
+from s2s_ad.ir.build import i64
+from s2s_ad.ir.core import Lit, Var
+from s2s_ad.ir.types import I64
+
+#: A loop of at most this many iterations is unrolled where its index must be known.
+UNROLL = 64
+
+
+def block(cx: Context, stmts: Sequence[gast.AST], live: Names, exits: Names = frozenset()) -> None:
+    """Interpret statements. `live` are the names that may be read after them, `exits` those that
+    may be read after a `break` or `continue` here."""
+    for k, stmt in enumerate(stmts):
+        rest = list(stmts[k + 1 :])
+        if isinstance(stmt, gast.If):
+            return if_statement(cx, stmt, rest, live, exits)
+        with cx.at(stmt):
+            after = live_before(rest, live, exits)
+            if may_leave([stmt]):
+                after |= live | exits
+            statement(cx, stmt, after, exits)
+        if cx.state.dead:
+            return None
+        flag = leaving(cx)
+        if flag is not False and rest:
+            return guarded(cx, flag, lambda r=rest: block(cx, r, live, exits), live | exits)
+        if flag is True:
+            return None
+    return None
+
+
+def statement(cx: Context, stmt: gast.AST, after: Names, exits: Names) -> None:
+    if isinstance(stmt, gast.For):
+        return for_statement(cx, stmt, after, exits)
+    if isinstance(stmt, gast.While):
+        return while_statement(cx, stmt, after, exits)
+    handler = HANDLERS.get(type(stmt))
+    if handler is None:
+        cx.fail(UnsupportedSyntaxError, f"{type(stmt).__name__} is not supported")
+    return handler(cx, stmt)
+
+
+# --- branches ----------------------------------------------------------------------------------------
+
+
+def if_statement(
+    cx: Context, stmt: gast.If, rest: list[gast.AST], live: Names, exits: Names
+) -> None:
+    """An `if` and what follows it. Where one branch always leaves, what follows is the other's."""
+    with cx.at(stmt):
+        truth = ar.truth(cx, evaluate(cx, stmt.test))
+    if cx.state.dead:
+        return None
+    if isinstance(truth, bool):
+        return block(cx, [*(stmt.body if truth else stmt.orelse), *rest], live, exits)
+    moved = leaves_always(stmt.body) or leaves_always(stmt.orelse)
+    after = live | exits
+    if not moved:
+        after = live_before(rest, live, exits)
+        after |= (live | exits) if may_leave([stmt]) else frozenset()
+
+    def path(stmts: list[gast.AST]) -> Callable[[], None]:
+        whole = stmts if leaves_always(stmts) or not moved else [*stmts, *rest]
+        return lambda: block(cx, whole, after, exits)
+
+    with cx.at(stmt):
+        conditional(cx, truth, path(stmt.body), path(stmt.orelse), after)
+    if moved or not rest or cx.state.dead:
+        return None
+    return guarded(
+        cx, leaving(cx), lambda: block(cx, rest, live, exits), live | exits
+    )
+
+
+# --- loops -------------------------------------------------------------------------------------------
+
+
+def carried_names(cx: Context, stmt: gast.AST, after: Names, exits: Names, flag: bool) -> list[str]:
+    """The names whose values may go round a loop or out of it, in the order of their making."""
+    names = live_at_head(stmt, after, exits) | after
+    bound = assigned(stmt)
+    old = [n for n in cx.frame.locals if n in names]
+    new = sorted(n for n in names & bound if n not in cx.frame.locals)
+    return [*old, *new, "%return", "%value", *(["%break"] if flag else [])]
+
+
+def for_statement(cx: Context, stmt: gast.For, after: Names, exits: Names) -> None:
+    iterable = evaluate(cx, stmt.iter)
+    items = iteration.known_items(iterable)
+    if items is not None:
+        return unrolled(cx, stmt, items, after, exits)
+    over = iteration.counted(cx, iterable)
+    bounds = [b.value if isinstance(b, Lit) else b for b in (over.start, over.stop, over.step)]
+    trips = range(*bounds) if all(type(b) is int for b in bounds) else None
+    if trips is not None and not trips:
+        return block(cx, stmt.orelse, after, exits)
+    try:
+        return counted_loop(cx, stmt, over, after, exits)
+    except StaticValueError:
+        if trips is None or len(trips) > UNROLL:
+            raise
+        return unrolled(cx, stmt, [over.item(i) for i in trips], after, exits)
+
+
+def counted_loop(
+    cx: Context, stmt: gast.For, over: iteration.Counted, after: Names, exits: Names
+) -> None:
+    """A `for` whose iterations are counted when running."""
+    name = stmt.target.id if isinstance(stmt.target, gast.Name) and over.item(0) == 0 else "i"
+    around = live_at_head(stmt, after, exits) | after
+    index = Var(name, I64)
+
+    def body() -> None:
+        with cx.at(stmt):
+            cx.weak.add(index)
+            if _never_negative(cx, over):
+                cx.nonneg.add(index)
+            bind_target(cx, stmt.target, over.item(index))
+        block(cx, stmt.body, around, around)
+
+    rebound = assigned(stmt)
+    names = carried_names(cx, stmt, after, exits, bool(stmt.orelse) and has_break(stmt))
+    carried, tried = settle(cx, names, rebound, body)
+    bounds = tuple(cx.index(b) for b in (over.start, over.stop, over.step))
+    atoms = emit_for(cx, index, bounds, carried, tried)
+    leave(cx, carried, atoms, rebound)
+    finish_loop(cx, stmt, after, exits)
+
+
+def _never_negative(cx: Context, over: iteration.Counted) -> bool:
+    if type(over.step) is not int:
+        return False
+    low = over.start if over.step > 0 else over.stop
+    return cx.is_nonneg(low) or (over.step < 0 and low == -1)
+
+
+def while_statement(cx: Context, stmt: gast.While, after: Names, exits: Names) -> None:
+    around = live_at_head(stmt, after, exits) | after
+    rebound = assigned(stmt)
+    names = carried_names(cx, stmt, after, exits, has_break(stmt))
+    carried, tried = settle(cx, names, rebound, lambda: block(cx, stmt.body, around, around))
+    always = isinstance(stmt.test, gast.Constant) and bool(stmt.test.value)
+
+    def test(stopped: object) -> object:
+        def condition() -> object:
+            return True if always else ar.truth(cx, evaluate(cx, stmt.test))
+
+        return short_circuit(cx, "and", ar.logical_not(cx, stopped), condition)
+
+    atoms = emit_while(cx, carried, tried, test)
+    leave(cx, carried, atoms, rebound)
+    if always and not has_break(stmt):
+        cx.frame.locals["%return"] = True
+    finish_loop(cx, stmt, after, exits)
+
+
+def finish_loop(cx: Context, stmt: gast.AST, after: Names, exits: Names) -> None:
+    """The `else` of a loop, and flags off."""
+    names = cx.frame.locals
+    broken = names.get("%break", False)
+    names["%break"] = names["%continue"] = False
+    if stmt.orelse:
+        flag = ar.both(cx, broken, names.get("%return", False), "or")
+        guarded(cx, flag, lambda: block(cx, stmt.orelse, after, exits), after | exits)
+
+
+def unrolled(
+    cx: Context, stmt: gast.For, items: Sequence[object], after: Names, exits: Names
+) -> None:
+    """A loop over known items: its body once for each."""
+    around = live_at_head(stmt, after, exits) | after
+    names = cx.frame.locals
+    names["%break"] = names["%continue"] = False
+
+    def iterate(rest: Sequence[object]) -> None:
+        for k, item in enumerate(rest):
+            bind_target(cx, stmt.target, item)
+            block(cx, stmt.body, around, around)
+            cx.frame.locals["%continue"] = False
+            if cx.state.dead:
+                return None
+            flag = leaving(cx)
+            if flag is not False:
+                return guarded(cx, flag, lambda: iterate(rest[k + 1 :]), around | exits)
+        return None
+
+    iterate(items)
+    if not cx.state.dead:
+        finish_loop(cx, stmt, after, exits)
+
+
+# --- binding -----------------------------------------------------------------------------------------
+
+
+def assign(cx: Context, stmt: gast.Assign) -> None:
+    value = evaluate(cx, stmt.value)
+    for target in stmt.targets:
+        bind_target(cx, target, value)
+
+
+def annotated(cx: Context, stmt: gast.AnnAssign) -> None:
+    if stmt.value is not None:
+        bind_target(cx, stmt.target, evaluate(cx, stmt.value))
+
+
+def bind_target(cx: Context, target: gast.AST, value: object) -> None:
+    """`target = value`."""
+    if isinstance(target, gast.Name):
+        give_name(cx, value, target.id)
+        cx.frame.locals[target.id] = value
+    elif isinstance(target, (gast.Tuple, gast.List)):
+        items = unpack(cx, value, target.elts)
+        for part, item in zip(target.elts, items):
+            bind_target(cx, part.value if isinstance(part, gast.Starred) else part, item)
+    elif isinstance(target, gast.Subscript):
+        store(cx, target, value)
+    else:
+        cx.fail(
+            MutationError,
+            "attributes cannot be assigned",
+            "return the new value, or write into an array",
+            node=target,
+        )
+
+
+def give_name(cx: Context, value: object, name: str) -> None:
+    """Call a result after the user's variable: the hint of a temporary is set once."""
+    if isinstance(value, View) and not value.steps and value.cell.name == "t":
+        value.cell.name = name
+        value = value.cell.initial
+    if isinstance(value, Var) and value.name == "t":
+        object.__setattr__(value, "name", name)
+
+
+def unpack(cx: Context, value: object, targets: Sequence[gast.AST]) -> list[object]:
+    """The items of `value`, one for each target; a starred target takes a list of the rest."""
+    count = len(targets)
+    star = next((k for k, t in enumerate(targets) if isinstance(t, gast.Starred)), None)
+    if star is None and is_array(value) and not isinstance(value.type.shape[0], int):
+        length = cx.index(iteration.counted(cx, value).stop)
+        cx.check(
+            cx.emit("eq", length, i64(count)), "ValueError", f"unpacking needs {count} items"
+        )
+        return [iteration.element(cx, value, i64(k)) for k in range(count)]
+    items = iteration.static_items(cx, value)
+    if star is not None and len(items) >= count - 1:
+        end = len(items) - (count - 1 - star)
+        items = [*items[:star], items[star:end], *items[end:]]
+    if len(items) != count:
+        cx.fail(UnsupportedTypeError, f"{len(items)} items cannot be unpacked into {count} names")
+    return items
+
+
+def store(cx: Context, target: gast.Subscript, value: object) -> None:
+    base = evaluate(cx, target.value)
+    if not is_array(base):
+        cx.fail(
+            MutationError,
+            f"{describe(base)} cannot be written to",
+            "only arrays can: build a new container instead",
+        )
+    items = index_items(cx, evaluate(cx, target.slice))
+    subscripts.set_items(cx, base, items, value)
+
+
+def augmented(cx: Context, stmt: gast.AugAssign) -> None:
+    target = stmt.target
+    if isinstance(target, gast.Subscript):
+        base = evaluate(cx, target.value)
+        if not is_array(base):
+            return store(cx, target, None)
+        items = index_items(cx, evaluate(cx, target.slice))
+        value = evaluate(cx, stmt.value)
+        if type(stmt.op) in BINARY:
+            return subscripts.augment(cx, base, items, BINARY[type(stmt.op)], value)
+        current = subscripts.get(cx, base, items)
+        return subscripts.set_items(cx, base, items, operate(cx, stmt.op, current, value))
+    if not isinstance(target, gast.Name):
+        return bind_target(cx, target, None)
+    current = evaluate(cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target))
+    value = evaluate(cx, stmt.value)
+    if is_array(current):
+        if type(stmt.op) in BINARY:
+            return subscripts.update(cx, current, BINARY[type(stmt.op)], value)
+        return subscripts.put(cx, current, operate(cx, stmt.op, current, value))
+    return bind_target(cx, target, operate(cx, stmt.op, current, value))
+
+
+# --- the rest ----------------------------------------------------------------------------------------
+
+
+def return_statement(cx: Context, stmt: gast.Return) -> None:
+    value = None if stmt.value is None else evaluate(cx, stmt.value)
+    cx.frame.return_names.add(_return_names(stmt.value))
+    cx.frame.locals.update({"%value": value, "%return": True})
+
+
+def _return_names(node: gast.AST | None) -> tuple[str, ...]:
+    """The names of what is returned, where they are names."""
+    if isinstance(node, gast.Name):
+        return (node.id,)
+    if isinstance(node, gast.Tuple) and all(isinstance(e, gast.Name) for e in node.elts):
+        return tuple(e.id for e in node.elts)
+    return ()
+
+
+def leave_loop(cx: Context, stmt: gast.AST) -> None:
+    cx.frame.locals["%break" if isinstance(stmt, gast.Break) else "%continue"] = True
+
+
+def assert_statement(cx: Context, stmt: gast.Assert) -> None:
+    truth = ar.truth(cx, evaluate(cx, stmt.test))
+    message = "" if stmt.msg is None else _text(cx, stmt.msg)
+    cx.check(ar.as_bool(truth), "AssertionError", message)
+
+
+def _text(cx: Context, node: gast.AST) -> str:
+    """A message. What it computes is not part of the program: it is interpreted apart, and shown as
+    source where it is not known."""
+    found: list[object] = []
+    try:
+        run_branch(cx, lambda: found.append(evaluate(cx, node)))
+    except S2SError:
+        return gast.unparse(node).strip()
+    return gast.unparse(node).strip() if is_dynamic(found[0]) else str(found[0])
+
+
+def raise_statement(cx: Context, stmt: gast.Raise) -> None:
+    node, error, message = stmt.exc, "RuntimeError", ""
+    if isinstance(node, gast.Call):
+        message = " ".join(_text(cx, a) for a in node.args)
+        node = node.func
+    if node is not None:
+        cls = evaluate(cx, node)
+        error = getattr(cls, "__name__", error)
+    cx.check(ar.as_bool(False), error, message)
+
+
+def nested_def(cx: Context, stmt: gast.FunctionDef) -> None:
+    if stmt.decorator_list:
+        cx.fail(UnsupportedSyntaxError, "decorators on nested functions are not supported")
+    cx.frame.locals[stmt.name] = calls.make_closure(cx, stmt, stmt.name)
+
+
+def import_statement(cx: Context, stmt: gast.AST) -> None:
+    for alias in stmt.names:
+        if isinstance(stmt, gast.ImportFrom):
+            value = import_of(cx, stmt.module, alias.name)
+        else:
+            whole = import_of(cx, alias.name)
+            value = whole if alias.asname else import_of(cx, alias.name.split(".")[0])
+        cx.frame.locals[alias.asname or alias.name.split(".")[0]] = value
+
+
+def expression_statement(cx: Context, stmt: gast.Expr) -> None:
+    evaluate(cx, stmt.value)
+
+
+def nothing(cx: Context, stmt: gast.AST) -> None:
+    """`pass`, and `global` of names that are only read."""
+
+
+HANDLERS: dict[type, Callable[[Context, Any], None]] = {
+    gast.Assign: assign,
+    gast.AnnAssign: annotated,
+    gast.AugAssign: augmented,
+    gast.Return: return_statement,
+    gast.Break: leave_loop,
+    gast.Continue: leave_loop,
+    gast.Assert: assert_statement,
+    gast.Raise: raise_statement,
+    gast.FunctionDef: nested_def,
+    gast.Import: import_statement,
+    gast.ImportFrom: import_statement,
+    gast.Expr: expression_statement,
+    gast.Pass: nothing,
+    gast.Global: nothing,
+}

@@ -1,0 +1,261 @@
+"""What an expression may evaluate to.
+
+A value is one of
+- a Python object that is known when compiling: None, a string, a module, a function, a number …;
+  a known number is *weak*: it takes the dtype of what it meets;
+- an IR atom of scalar type: a number that is known only when running;
+- a `View`: an array, which is a place in a memory `Cell`;
+- a tuple, list, dict or `Record` of values;
+- a `Maybe` (a name without a value on some path) or a `Conflict` (one with two kinds of values).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s2s_ad.ir.core import Atom, Lit, Var
+from s2s_ad.ir.subscript import Axis
+from s2s_ad.ir.types import Dim, Type
+
+
+@dataclass(frozen=True)
+class Static:
+    """An argument that is known when compiling: `trace(f, [Type("f64"), Static("mean")])`."""
+
+    value: Any
+
+
+@dataclass(eq=False)
+class Cell:
+    """A piece of memory. `serial` orders cells by age; `initial` is the version it starts with."""
+
+    name: str
+    initial: Atom
+    serial: int
+
+    @property
+    def type(self) -> Type:
+        return self.initial.type
+
+
+@dataclass(frozen=True)
+class Sub:
+    """A subscript as a step of a view. `out` gives, for each axis of the result, which of the axes
+    that the subscript keeps it is; None is a new axis of extent 1."""
+
+    axes: tuple[Axis, ...]
+    out: tuple[int | None, ...]
+
+    @property
+    def kept(self) -> list[int]:
+        """The axes that the subscript keeps, in the base's order."""
+        return [a for a, axis in enumerate(self.axes) if axis.kind != "index"]
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The index arrays."""
+        return [a.start for a in self.axes if a.kind == "array"]
+
+    @property
+    def plain(self) -> bool:
+        """True where the result's axes are the kept ones, in order."""
+        arrays = self.arrays
+        rank = len(self.kept) - len(arrays) + max((a.type.ndim for a in arrays), default=0)
+        return self.out == tuple(range(rank))
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """A reshaping of contiguous memory as a step of a view."""
+
+    extents: tuple[Atom, ...]
+    shape: tuple[Dim, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """An array: the place in `cell` that `steps` lead to."""
+
+    cell: Cell
+    steps: tuple[Sub | Reshape, ...]
+    type: Type
+
+
+@dataclass(frozen=True)
+class Record:
+    """An instance of a dataclass or a named tuple, as the values of its fields."""
+
+    cls: type
+    names: tuple[str, ...]
+    items: tuple[Any, ...]
+
+    def get(self, name: str) -> Any:
+        return self.items[self.names.index(name)]
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """A value that is there only if `flag` is True when running."""
+
+    value: Any
+    flag: Atom
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What a name holds after two paths that disagree; an error only where it is read."""
+
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """A method of an array, before it is called."""
+
+    owner: Any
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A Python method and the record it belongs to."""
+
+    function: Any
+    owner: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """A `functools.partial` made inside the function."""
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range with bounds that are not all known."""
+
+    start: Any
+    stop: Any
+    step: Any
+
+
+@dataclass(frozen=True)
+class Enumerate:
+    item: Any
+    start: Any
+
+
+@dataclass(frozen=True)
+class Zip:
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Reversed:
+    item: Any
+
+
+def is_number(value: Any) -> bool:
+    """A number that is known when compiling."""
+    return type(value) in (bool, int, float, complex)
+
+
+def is_atom(value: Any) -> bool:
+    return isinstance(value, (Var, Lit))
+
+
+def is_scalar(value: Any) -> bool:
+    return is_number(value) or is_atom(value)
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, View)
+
+
+def is_dynamic(value: Any) -> bool:
+    """True for what is not known when compiling: scalars, arrays, and containers of them."""
+    if isinstance(value, (Var, View, Maybe, Conflict)):
+        return True
+    parts = children(value)
+    return parts is not None and any(map(is_dynamic, parts[1]))
+
+
+def children(value: Any) -> tuple[Callable[[Sequence[Any]], Any], list[Any]] | None:
+    """How a container is taken apart: (rebuild, items); None for what is not a container."""
+    if type(value) is tuple:
+        return tuple, list(value)
+    if type(value) is list:
+        return list, list(value)
+    if type(value) is dict:
+        keys = list(value)
+        return (lambda items: dict(zip(keys, items))), list(value.values())
+    if isinstance(value, Record):
+        return (lambda items: dataclasses.replace(value, items=tuple(items))), list(value.items)
+    return None
+
+
+def structure(value: Any) -> Any:
+    """What two containers must have in common to be joined item by item."""
+    if isinstance(value, Record):
+        return (value.cls, value.names)
+    if type(value) is dict:
+        return (dict, tuple(value))
+    return (type(value), len(value))
+
+
+def is_namedtuple(value: Any) -> bool:
+    """True for a named tuple's instance or class."""
+    cls = value if isinstance(value, type) else type(value)
+    return issubclass(cls, tuple) and hasattr(cls, "_fields")
+
+
+def is_dataclass_instance(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def record_of(value: Any) -> Record:
+    """A dataclass instance or a named tuple as a record of what its fields hold."""
+    if is_namedtuple(value):
+        return Record(type(value), value._fields, tuple(value))
+    names = tuple(f.name for f in dataclasses.fields(value))
+    return Record(type(value), names, tuple(getattr(value, n) for n in names))
+
+
+def same(a: Any, b: Any) -> bool:
+    """True where two values are certainly the same thing."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, (View, Lit, Range, Enumerate, Zip, Reversed)):
+        return a == b
+    parts_a, parts_b = children(a), children(b)
+    if parts_a is not None and parts_b is not None:
+        if structure(a) != structure(b):
+            return False
+        return all(map(same, parts_a[1], parts_b[1]))
+    if type(a) in (bool, int, float, complex):
+        return repr(a) == repr(b)  # tells 0.0 from -0.0, and nan is the same as nan
+    return isinstance(a, (str, bytes, range)) and a == b
+
+
+def describe(value: Any) -> str:
+    """A value in words, for messages."""
+    if is_number(value):
+        return f"the number {value!r}"
+    if is_atom(value):
+        return f"a number ({value.type})"
+    if is_array(value):
+        return f"an array {value.type}"
+    if isinstance(value, Record):
+        return f"a {value.cls.__name__}"
+    if value is None or isinstance(value, str):
+        return repr(value)
+    name = getattr(value, "__name__", None)
+    return f"{type(value).__name__} {name!r}" if name else f"a {type(value).__name__}"

@@ -1,0 +1,127 @@
+"""The list of passes, top to bottom, and what may watch between them.
+
+    frontend ─ simplify ─ jvp | transpose ─ optimise ─ (lower) ─ inplace ─ emit
+
+A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from s2s_ad.api_errors import OptionError
+from s2s_ad.ir.core import Func, Region
+from s2s_ad.ir.verify import verify
+from s2s_ad.passes.cse import cse
+from s2s_ad.passes.dce import dce
+from s2s_ad.passes.hoist import hoist
+from s2s_ad.passes.inplace import inplace
+from s2s_ad.passes.jvp import jvp
+from s2s_ad.passes.lower import lower
+from s2s_ad.passes.simplify import simplify
+from s2s_ad.passes.transpose import grad, vjp
+
+Funcs = tuple[Func, ...]
+#: Called after every stage with its name, what it gave, and the seconds it took.
+Observer = Callable[[str, Funcs, float], None]
+
+LEVELS = ("array", "kernel")
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    run: Callable[[Funcs], Funcs]
+
+
+def each(*passes: Callable[[Func], Func]) -> Callable[[Funcs], Funcs]:
+    """The passes one after the other, on every function."""
+
+    def apply(funcs: Funcs) -> Funcs:
+        for one in passes:
+            funcs = tuple(map(one, funcs))
+        return funcs
+
+    return apply
+
+
+def stages(mode: str, wrt: Sequence[int], level: str) -> tuple[Stage, ...]:
+    """What is done to a function that the frontend made, in order.
+
+    `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
+    with respect to; `level` is one of LEVELS.
+    """
+    derive = {
+        "primal": (),
+        "jvp": (Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),),
+        "grad": (Stage("transpose", lambda funcs: (_without_value(grad(*funcs, wrt)),)),),
+        "value_and_grad": (Stage("transpose", lambda funcs: (grad(*funcs, wrt),)),),
+        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt)),),
+    }
+    to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if level == "kernel" else ()
+    return (
+        Stage("simplify", each(simplify, cse, dce)),
+        *derive[mode],
+        Stage("optimise", each(simplify, cse, dce, hoist)),
+        *to_loops,
+        Stage("inplace", each(inplace)),
+    )
+
+
+def _without_value(func: Func) -> Func:
+    """A gradient function without its first result."""
+    body = Region(func.params, func.body.eqns, func.results[1:])
+    return func.with_(body=body, result_names=func.result_names[1:])
+
+
+_observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=())
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[None]:
+    """Inside, `observer` is called after every stage of every pipeline that runs."""
+    token = _observers.set((*_observers.get(), observer))
+    try:
+        yield
+    finally:
+        _observers.reset(token)
+
+
+def run(func: Func, mode: str, wrt: Sequence[int], level: str, after: str | None = None) -> Funcs:
+    """`func` through all stages, or through those up to and including `after`.
+
+    With the environment variable S2S_AD_VERIFY=1 every stage's result is verified. OptionError
+    where there is no such level, or no such stage for this mode and level.
+    """
+    _check_option("level", level, LEVELS)
+    todo = stages(mode, wrt, level)
+    if after == "jvp" and mode != "primal":  # reverse modes go through it inside transpose
+        todo = (todo[0], Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)))
+    names = ("frontend", *(stage.name for stage in todo))
+    if after is not None:
+        _check_option("after", after, names)
+    funcs: Funcs = (func,)
+    _observe("frontend", funcs, 0.0)
+    for stage in todo[: names.index(after)] if after is not None else todo:
+        start = time.perf_counter()
+        funcs = stage.run(funcs)
+        _observe(stage.name, funcs, time.perf_counter() - start)
+    return funcs
+
+
+def _check_option(option: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise OptionError(f"{option}={value!r}", advice=f"{option} is one of {', '.join(allowed)}")
+
+
+def _observe(name: str, funcs: Funcs, seconds: float) -> None:
+    if os.environ.get("S2S_AD_VERIFY") == "1":
+        for func in funcs:
+            verify(func)
+    for observer in _observers.get():
+        observer(name, funcs, seconds)

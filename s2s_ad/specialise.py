@@ -1,0 +1,309 @@
+"""From a call to the typed program that it runs, and from there to the program that differentiates.
+
+A `Program` is an IR function together with the structure of what it takes and gives:
+
+    func.params    the leaves of the arguments in order, then the captured arrays
+    func.results   the leaves of the value in order, then the final versions of written arguments
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from s2s_ad.api_errors import (
+    InactiveArgumentError,
+    NotScalarError,
+    OutputsError,
+    StaticArgumentError,
+    WrtError,
+)
+from s2s_ad.frontend import Static, Traced, trace
+from s2s_ad.frontend.trace import Leaf as OutLeaf
+from s2s_ad.frontend.values import Record
+from s2s_ad.ir.core import Func, Region, Var
+from s2s_ad.trees import (
+    Known,
+    Leaf,
+    Node,
+    Spec,
+    children,
+    describe,
+    has_float,
+    known,
+    leaf_specs,
+    map_spec,
+)
+
+Wrt = int | str | tuple[int | str, ...] | None
+Outputs = str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a call. `position` is None for one that is passed by keyword."""
+
+    name: str
+    position: int | None
+    spec: Spec
+
+
+@dataclass(frozen=True)
+class Program:
+    """`out` is the structure of the value; `captures` read the captured arrays, `guards` tell
+    whether what was taken for known is still so; `writes` are the parameters that the *user's*
+    function writes to, whether or not `func` does; of those, `undecided` are not among the results;
+    `selected` names what `out` holds."""
+
+    func: Func
+    arguments: tuple[Argument, ...]
+    out: Spec
+    captures: tuple[Callable[[], Any], ...]
+    guards: tuple[tuple[Callable[[], Any], Any], ...]
+    writes: tuple[int, ...]
+    undecided: tuple[int, ...] = ()
+    selected: str | tuple[str, ...] = "return"
+
+    def leaf_range(self, argument: Argument) -> range:
+        """The parameters that the leaves of `argument` are."""
+        start = 0
+        for other in self.arguments:
+            size = sum(1 for _ in leaf_specs(other.spec))
+            if other is argument:
+                return range(start, start + size)
+            start += size
+        raise KeyError(argument.name)
+
+
+class Binder:
+    """How the arguments of a call are put in order for one function and one `static=`."""
+
+    def __init__(self, fn: Callable[..., Any], static: Sequence[str], wrt: Wrt) -> None:
+        self.name = getattr(fn, "__name__", type(fn).__name__)
+        self.signature = inspect.signature(fn)
+        self.static = frozenset(static)
+        self.named = frozenset(w for w in _as_tuple(wrt) if isinstance(w, str))
+        parameters = self.signature.parameters
+        for name in static:
+            if name not in parameters:
+                raise StaticArgumentError(f"static={name!r}: {self.name} has no such argument")
+        self.plain = all(p.kind == p.POSITIONAL_OR_KEYWORD for p in parameters.values())
+        self.static_positions = tuple(i for i, n in enumerate(parameters) if n in self.static)
+
+    def bind(self, args: tuple, kwargs: dict[str, Any]) -> list[tuple[str, int | None, Any]]:
+        """(name, position or None, value) of every argument, in order. Defaults that are not passed
+        are left to the function, except those that `wrt` names. TypeError as Python has it."""
+        bound = self.signature.bind(*args, **kwargs)
+        names = list(self.signature.parameters)
+        found: list[tuple[str, int | None, Any]] = []
+        for position, value in enumerate(bound.args):
+            name = names[min(position, len(names) - 1)]
+            kind = self.signature.parameters[name].kind
+            variadic = kind == inspect.Parameter.VAR_POSITIONAL
+            label = f"{name}[{position - names.index(name)}]" if variadic else name
+            found.append((label, position, value))
+        found += [(name, None, value) for name, value in bound.kwargs.items()]
+        for name, parameter in self.signature.parameters.items():
+            left_out = name not in bound.arguments and parameter.default is not parameter.empty
+            if left_out and name in self.named:
+                found.append((name, None, parameter.default))
+        return found
+
+    def describe(self, bound: list[tuple[str, int | None, Any]]) -> tuple[Argument, ...]:
+        """The specs of bound arguments: the key of a specialisation."""
+        return tuple(
+            Argument(n, p, known(v, n) if n in self.static else describe(v, n)) for n, p, v in bound
+        )
+
+
+def program_of(fn: Callable[..., Any], arguments: tuple[Argument, ...]) -> Program:
+    """The program of a Python function for arguments with these specs."""
+    args = [_abstract(a.spec) for a in arguments if a.position is not None]
+    kwargs = {a.name: _abstract(a.spec) for a in arguments if a.position is None}
+    return _from_trace(trace(fn, args, kwargs), arguments)
+
+
+def _abstract(spec: Spec) -> Any:
+    """What the frontend is given for an argument: types in place of numbers and arrays."""
+    return map_spec(spec, lambda leaf: leaf.type, lambda k: Static(k.value))
+
+
+def _from_trace(traced: Traced, arguments: tuple[Argument, ...]) -> Program:
+    func = traced.func
+    out = _out_spec(traced.out_tree.shape, func)
+    captures = tuple(capture.get for capture in traced.captures)
+    undecided = tuple(traced.params.index(path) for path in traced.undecided)
+    writes = (*(p for p, _ in func.mutated), *undecided)
+    return Program(func, arguments, out, captures, traced.guards, writes, undecided)
+
+
+def _out_spec(shape: Any, func: Func) -> Spec:
+    """The structure of what the frontend saw returned."""
+    if isinstance(shape, OutLeaf):
+        return Leaf(func.results[shape.index].type)
+    if isinstance(shape, Record):
+        parts = tuple(_out_spec(item, func) for item in shape.items)
+        return Node(shape.cls, shape.names, parts)
+    taken_apart = children(shape)
+    if taken_apart is None:
+        return known(shape, "a part of the returned value")
+    keys, parts = taken_apart
+    return Node(type(shape), keys, tuple(_out_spec(part, func) for part in parts))
+
+
+def select_outputs(program: Program, outputs: Outputs) -> Program:
+    """`program` with the value that is differentiated: what it returns, or what it leaves in the
+    arguments that `outputs` names. It writes to nothing.
+
+    With `outputs=None`, a function that returns None is taken by all arrays that it writes to.
+    """
+    func = program.func
+    written = {func.params[p]: func.results[r] for p, r in func.mutated}
+    if outputs is None:
+        outputs = "return" if not _returns_none(program) else _written(program)
+    chosen, specs = [], []
+    for name in _as_tuple(outputs):
+        if name == "return":
+            size = sum(1 for _ in leaf_specs(program.out))
+            chosen += func.results[:size]
+            specs.append(program.out)
+            continue
+        argument = next((a for a in program.arguments if a.name == name), None)
+        params = [func.params[i] for i in program.leaf_range(argument)] if argument else []
+        if not any(p in written for p in params):
+            raise OutputsError(
+                f"outputs={name!r}: {func.name} has no argument of this name that it writes to",
+                advice="outputs takes 'return' and names of arguments that are written to",
+            )
+        chosen += [written.get(p, p) for p in params]
+        specs.append(argument.spec)
+    many = isinstance(outputs, tuple)
+    out = Node(tuple, tuple(range(len(specs))), tuple(specs)) if many else specs[0]
+    selected = func.with_(
+        body=Region(func.params, func.body.eqns, tuple(chosen)),
+        result_names=_result_names(_as_tuple(outputs), specs),
+        mutated=(),
+    )
+    return replace(program, func=selected, out=out, selected=outputs)
+
+
+def _result_names(outputs: tuple[str, ...], specs: Sequence[Spec]) -> tuple[str, ...]:
+    names = []
+    for output, spec in zip(outputs, specs):
+        base = "y" if output == "return" else output
+        count = sum(1 for _ in leaf_specs(spec))
+        names += [base] if count == 1 else [f"{base}{k}" for k in range(count)]
+    return tuple(names)
+
+
+def _returns_none(program: Program) -> bool:
+    return isinstance(program.out, Known) and program.out.value is None
+
+
+def _written(program: Program) -> str | tuple[str, ...]:
+    """The arguments that the program writes floating-point numbers to."""
+    func = program.func
+    targets = {p for p, _ in func.mutated if func.params[p].type.is_float}
+    names = [a.name for a in program.arguments if targets & set(program.leaf_range(a))]
+    if not names:
+        raise OutputsError(
+            f"{func.name} returns None and writes to none of its arguments",
+            advice="return what is to be differentiated, or write it into an argument",
+        )
+    return names[0] if len(names) == 1 else tuple(names)
+
+
+def resolve_wrt(program: Program, wrt: Wrt) -> tuple[Argument, ...]:
+    """The arguments that `wrt` selects, in its order; every floating-point one for None."""
+    name = program.func.name
+    if wrt is None:
+        found = tuple(a for a in program.arguments if has_float(a.spec))
+        if not found:
+            raise WrtError(f"{name} is called without a floating-point argument")
+        return found
+    found = tuple(_argument(program, w) for w in _as_tuple(wrt))
+    for k, argument in enumerate(found):
+        if argument in found[:k]:
+            raise WrtError(f"wrt selects {argument.name!r} of {name} twice")
+        if not has_float(argument.spec):
+            raise InactiveArgumentError(
+                f"{argument.name!r} of {name} is {_kind(argument.spec)}: it has no derivative",
+                advice="pass floating-point numbers if that is what they are: 2.0, not 2",
+            )
+    return found
+
+
+def _argument(program: Program, wrt: int | str) -> Argument:
+    positional = [a for a in program.arguments if a.position is not None]
+    if isinstance(wrt, str):
+        matches = [a for a in program.arguments if a.name == wrt]
+    elif isinstance(wrt, int) and -len(positional) <= wrt < len(positional):
+        matches = [positional[wrt]]
+    else:
+        matches = []
+    if not matches:
+        names = ", ".join(a.name for a in program.arguments)
+        raise WrtError(
+            f"wrt={wrt!r}: {program.func.name} is called without such an argument",
+            advice=f"the arguments are {names}; wrt takes an index, a name or a tuple of them",
+        )
+    return matches[0]
+
+
+def _kind(spec: Spec) -> str:
+    if isinstance(spec, Leaf):
+        kind = "boolean" if spec.type.dtype == "bool" else "integer"
+        return f"an array of {kind}s" if spec.type.is_array else f"an {kind}"
+    return "static" if isinstance(spec, Known) else "without floating-point parts"
+
+
+def wrt_params(program: Program, wrt: Sequence[Argument]) -> tuple[int, ...]:
+    """The parameters that the floating-point leaves of the arguments are."""
+    return tuple(
+        i for a in wrt for i in program.leaf_range(a) if program.func.params[i].type.is_float
+    )
+
+
+def require_scalar(program: Program) -> None:
+    """NotScalarError unless the value is one real floating-point number."""
+    name, out = program.func.name, program.out
+    advice = "use vjp, which takes a cotangent of the value's shape, or return a sum"
+    if not isinstance(out, Leaf):
+        kind = "None" if isinstance(out, Known) else f"a {out.cls.__name__}"
+        raise NotScalarError(f"grad needs one number, and {name} gives {kind}", advice=advice)
+    if out.type.is_array:
+        dims = f"{out.type.ndim}-dimensional array"
+        raise NotScalarError(f"grad needs one number, and {name} gives a {dims}", advice=advice)
+    if out.type.dtype not in ("f32", "f64"):
+        raise NotScalarError(f"grad needs a real number, and {name} gives a {out.type.dtype}")
+
+
+def mirror_spec(spec: Spec) -> Spec:
+    """The structure of a derivative: None in place of what is not differentiable."""
+    if isinstance(spec, Leaf):
+        return spec if spec.type.is_float else known(None, "")
+    if isinstance(spec, Known):
+        return known(None, "")
+    return Node(spec.cls, spec.keys, tuple(map(mirror_spec, spec.parts)))
+
+
+def tuple_spec(*specs: Spec) -> Node:
+    return Node(tuple, tuple(range(len(specs))), specs)
+
+
+def with_captures_last(func: Func, captures: int, tangents: int) -> Func:
+    """`func` with its last `tangents` parameters moved before the `captures` that precede them."""
+    if not captures or not tangents:
+        return func
+    params = func.params
+    cut, end = len(params) - tangents - captures, len(params) - tangents
+    order: tuple[Var, ...] = (*params[:cut], *params[end:], *params[cut:end])
+    return func.with_(body=Region(order, func.body.eqns, func.body.results))
+
+
+def _as_tuple(value: Any) -> tuple:
+    if value is None:
+        return ()
+    return value if isinstance(value, tuple) else (value,)

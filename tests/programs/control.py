@@ -1,0 +1,119 @@
+"""Control flow on data: branches, break, continue, early return, nested loops."""
+
+import math
+
+import numpy as np
+
+from tests.programs import Program, normal
+
+
+def safe_sqrt(x):
+    """The branch that is not taken gives NaN."""
+    y = 0.5 * x if x < 0.0 else np.sqrt(x)
+    return y * x
+
+
+def safe_sum(x):
+    total = 0.0
+    for i in range(x.shape[0]):
+        if x[i] > 0.0:
+            total += math.log(x[i]) * x[i]
+        elif x[i] < -1.0:
+            total += math.sqrt(-1.0 - x[i])
+        else:
+            total -= x[i] ** 2
+    return total
+
+
+def nested_exits(x, limit):
+    total = 0.0
+    for i in range(x.shape[0]):
+        if i % 3 == 2:
+            continue
+        partial = 1.0
+        for j in range(x.shape[1]):
+            if x[i, j] < -1.5:
+                break
+            if j == 1:
+                continue
+            partial *= x[i, j]
+            if total * total > limit:
+                return total * partial
+        total += np.sin(partial)
+    return total
+
+
+def first_above(x, threshold, s):
+    for i in range(x.shape[0]):
+        if x[i] > threshold:
+            return x[i] * s
+        s = s * np.cos(x[i])
+    return s
+
+
+def bisect(a, target):
+    """A while loop left by break, whose iterates depend on the data only through the residual."""
+    x = 1.0
+    k = 0
+    while True:
+        step = (x * x * x + a * x - target) / (3.0 * x * x + a)
+        x = x - step
+        k += 1
+        if abs(step) < 1e-12 or k > 40:
+            break
+    return x
+
+
+def collatz_like(x, n):
+    while n > 1:
+        if n % 2 == 0:
+            n = n // 2
+            x = np.sin(x) + 0.1 * n
+        else:
+            n = 3 * n + 1
+            x = 0.5 * x * x
+    return x
+
+
+def early_return(x, flag):
+    if flag > 0:
+        return np.sum(x * x)
+    y = np.exp(x)
+    if x[0] > 5.0:
+        return y[0] * x[1]
+    return np.sum(y)
+
+
+PROGRAMS = (
+    Program(safe_sqrt, (("then", (-0.7,)), ("else", (0.7,)))),
+    Program(safe_sum, (("all branches", (np.array([-2.0, -0.5, 0.3, 1.7, -1.2, 2.0, -0.1]),)),)),
+    Program(
+        nested_exits,
+        (
+            ("break", (normal(7, 5, seed=4), 1e9)),
+            ("return", (normal(7, 5, seed=1), 0.2)),
+            ("no row", (normal(0, 5), 1.0)),
+            ("no column", (normal(6, 0), 1e9)),
+        ),
+        wrt=(0,),
+    ),
+    Program(
+        first_above,
+        (
+            ("found", (np.array([0.1, 0.2, 0.3, 0.9, 0.4, 2.0]), 0.8, 1.3)),
+            ("first", (np.array([1.1, 0.2, 0.3]), 0.8, 1.3)),
+            ("never", (np.array([0.1, 0.2, 0.3, 0.4, 0.5]), 0.8, 1.3)),
+        ),
+        wrt=(0, 2),
+    ),
+    Program(bisect, (("cubic", (2.0, 9.0)),)),
+    Program(collatz_like, (("7", (0.4, 7)), ("1", (0.4, 1)))),
+    Program(
+        early_return,
+        (
+            ("flag", (normal(5), 1)),
+            ("sum", (normal(5), 0)),
+            ("big", (np.array([5.5, 0.3, 0.1]), 0)),
+        ),
+    ),
+)

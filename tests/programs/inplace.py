@@ -1,0 +1,115 @@
+"""Arrays written in place: recurrences, overwritten values, views, caches, duplicate indices."""
+
+import numpy as np
+
+from tests.programs import Program, normal, positive
+
+x = np.zeros(6)
+
+
+def running_product(a):
+    for i in range(1, a.shape[0]):
+        a[i] *= a[i - 1]
+    return np.sum(a)
+
+
+def recurrence(a, x):
+    for i in range(1, a.shape[0]):
+        a[i] = a[i] + x[i] * x[i - 1]
+
+
+def coupled_recurrence(a, x):
+    for i in range(1, len(a)):
+        a[i] = a[i] + x[i] * x[i - 1]
+        x[i] = np.sin(a[i]) * x[i]
+    return a[-1] * x[-1]
+
+
+def cache_challenge(z, y):
+    x[:] = 2 * y
+    z[:] = np.sin(x)
+
+
+def read_overwrite_read(a, s):
+    before = a[2] * a[2]
+    a[2] = before * s + a[1]
+    a[1] = a[2] * a[2]
+    total = before
+    for i in range(len(a)):
+        old = a[i]
+        a[i] = np.cos(old) * s
+        total += old * a[i]
+        a[i] = 0.0
+    return total
+
+
+def row_view(A, s):
+    for i in range(1, A.shape[0]):
+        row = A[i]
+        above = A[i - 1]
+        for j in range(A.shape[1]):
+            row[j] = row[j] * s + above[j] * row[j]
+        row[0] += s
+    return np.sum(A * A)
+
+
+def slice_view(v, s):
+    tail = v[1:]
+    tail *= s
+    tail[0] = v[0] * tail[0]
+    middle = tail[1:-1]
+    middle[:] = middle * middle + v[0]
+    return np.sum(v * v)
+
+
+def scatter(h, idx, w, x):
+    for k in range(idx.shape[0]):
+        h[idx[k]] += w[k] * x[k]
+
+
+def scatter_nonlinear(h, idx, w):
+    for k in range(idx.shape[0]):
+        j = idx[k]
+        h[j] = h[j] * w[k] + np.sin(h[j])
+    return np.sum(h * h)
+
+
+def work_array(u, n):
+    """A local buffer that is written, read and fully overwritten in every iteration."""
+    buffer = np.empty(u.shape[0])
+    for _ in range(n):
+        for i in range(u.shape[0]):
+            buffer[i] = u[i] * u[i - 1]
+        for i in range(u.shape[0]):
+            u[i] = np.sin(buffer[i]) + 0.5 * u[i]
+    return u
+
+
+IDX = np.array([0, 2, 2, 1, 2, 0, 3])
+
+PROGRAMS = (
+    Program(
+        running_product,
+        (("7", (positive(7),)), ("1", (positive(1),)), ("zero inside", (np.arange(-2.0, 4.0),))),
+    ),
+    Program(
+        recurrence,
+        (("7", (normal(7), normal(7, seed=1))), ("1", (normal(1), normal(1, seed=1)))),
+        outputs="a",
+    ),
+    Program(coupled_recurrence, (("7", (normal(7), normal(7, seed=1))),)),
+    Program(cache_challenge, (("6", (normal(6), normal(6, seed=1))),), outputs="z", wrt=(1,)),
+    Program(read_overwrite_read, (("6", (normal(6), 0.7)),)),
+    Program(row_view, (("5x3", (normal(5, 3), 0.7)), ("1x3", (normal(1, 3), 0.7)))),
+    Program(slice_view, (("7", (normal(7), 0.7)),)),
+    Program(
+        scatter,
+        (
+            ("duplicates", (normal(4), IDX, normal(7, seed=1), normal(7, seed=2))),
+            ("nothing", (normal(4), IDX[:0], normal(0), normal(0))),
+        ),
+        outputs="h",
+    ),
+    Program(scatter_nonlinear, (("duplicates", (normal(4), IDX, normal(7, seed=1))),)),
+    Program(work_array, (("5 times", (normal(4), 5)), ("never", (normal(4), 0)))),
+)

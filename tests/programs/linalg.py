@@ -1,0 +1,45 @@
+"""Factorisations in place: triangular loops whose bodies are dot products of slices."""
+
+import numpy as np
+
+from tests.programs import Program, normal
+
+
+def cholesky(A):
+    A[0, 0] = np.sqrt(A[0, 0])
+    for i in range(1, A.shape[0]):
+        for j in range(i):
+            A[i, j] -= np.dot(A[i, :j], A[j, :j])
+            A[i, j] /= A[j, j]
+        A[i, i] -= np.dot(A[i, :i], A[i, :i])
+        A[i, i] = np.sqrt(A[i, i])
+
+
+def lu(A):
+    n = A.shape[0]
+    for i in range(n):
+        for j in range(i):
+            A[i, j] -= A[i, :j] @ A[:j, j]
+            A[i, j] /= A[j, j]
+        for j in range(i, n):
+            A[i, j] -= A[i, :i] @ A[:i, j]
+    return np.sum(A * A)
+
+
+def back_substitution(L, b):
+    x = np.zeros(b.shape[0])
+    for i in range(b.shape[0]):
+        x[i] = (b[i] - L[i, :i] @ x[:i]) / L[i, i]
+    return x
+
+
+def spd(n: int) -> np.ndarray:
+    A = normal(n, n)
+    return A @ A.T + n * np.eye(n)
+
+
+PROGRAMS = (
+    Program(cholesky, (("6", (spd(6),)), ("1", (spd(1),))), outputs="A"),
+    Program(lu, (("6", (spd(6),)),)),
+    Program(back_substitution, (("6", (spd(6), normal(6, seed=1))), ("1", (spd(1), normal(1))))),
+)

@@ -1,0 +1,101 @@
+"""What no finite difference decides: kinks, ties, powers at zero, stopped and bare derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2s_ad import grad, jvp, stop_gradient, value_and_grad, vjp
+from tests.source_text import define
+
+INF = np.inf
+#: expression in x (and y) -> (arguments, gradients)
+KINKS = {
+    "abs(x)": ((0.0,), (0.0,)),
+    "np.sign(x) * 2.0": ((0.5,), (0.0,)),
+    "np.maximum(x, y)": ((1.0, 1.0), (0.5, 0.5)),
+    "np.minimum(x, y)": ((1.0, 1.0), (0.5, 0.5)),
+    "max(x, y)": ((2.0, 1.0), (1.0, 0.0)),
+    "np.maximum(x, 0.0)": ((0.0,), (0.5,)),
+    "np.sqrt(x)": ((0.0,), (INF,)),
+    "x ** 2": ((0.0,), (0.0,)),
+    "x ** 2.0": ((0.0,), (0.0,)),
+    "x ** 1": ((0.0,), (1.0,)),
+    "x ** 0": ((0.0,), (0.0,)),
+    "x ** 0.0": ((0.0,), (0.0,)),
+    "x ** 3": ((-2.0,), (12.0,)),
+    "x ** -1": ((-2.0,), (-0.25,)),
+    "x ** y": ((0.0, 2.0), (0.0, 0.0)),
+    "np.floor(x) + x % 1.0": ((0.5,), (1.0,)),
+    "np.where(x > 0.0, np.sqrt(x), 0.0)": ((4.0,), (0.25,)),
+}
+#: the same for arrays
+TIES = {
+    "np.max(x)": ([1.0, 3.0, 3.0, 0.0], [0.0, 0.5, 0.5, 0.0]),
+    "np.min(x)": ([0.0, 3.0, 0.0, 0.0], [1 / 3, 0.0, 1 / 3, 1 / 3]),
+    "np.sum(np.abs(x))": ([0.0, -2.0], [0.0, -1.0]),
+    "np.sum(np.clip(x, 0.0, 1.0))": ([-1.0, 0.5, 2.0], [0.0, 1.0, 0.0]),
+    "np.prod(x)": ([0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
+    "np.sum(x ** 2)": ([0.0, 1.0], [0.0, 2.0]),
+}
+
+
+def function(expression: str):
+    parameters = "x, y" if "y" in expression.replace("np.", "") else "x"
+    source = f"def kink({parameters}):\n    return {expression}\n"
+    return define(source, "kink", f"kink {expression}")
+
+
+@pytest.mark.parametrize("expression", KINKS)
+def test_kink(expression: str) -> None:
+    args, expected = KINKS[expression]
+    fn = function(expression)
+    assert grad(fn, wrt=None, jit=False)(*args) == expected
+    for i in range(len(args)):
+        _, tangent = jvp(fn, wrt=i, jit=False)(args, (1.0,))
+        assert tangent == expected[i]
+
+
+@pytest.mark.parametrize("expression", TIES)
+def test_tie(expression: str) -> None:
+    x, expected = TIES[expression]
+    found = grad(function(expression), jit=False)(np.array(x))
+    np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+def poly(x, y, n):
+    return x**2 * y + n * y
+
+
+def test_wrt_forms() -> None:
+    """An index or a name gives a bare result, a tuple a tuple, None every float as a tuple."""
+    args = (3.0, 2.0, 5)
+    forms = {0: 12.0, "y": 14.0, ("y",): (14.0,), (1, "x"): (14.0, 12.0), None: (12.0, 14.0)}
+    for wrt, expected in forms.items():
+        assert grad(poly, wrt=wrt, jit=False)(*args) == expected
+        assert value_and_grad(poly, wrt=wrt, jit=False)(*args) == (28.0, expected)
+        value, pullback = vjp(poly, wrt=wrt, jit=False)(*args)
+        assert (value, pullback(1.0)) == (28.0, expected)
+
+
+def test_jvp_takes_one_tangent_per_argument_in_wrt() -> None:
+    assert jvp(poly, jit=False)((3.0, 2.0, 5), (1.0, 10.0)) == (28.0, 152.0)
+    assert jvp(poly, wrt=("y",), jit=False)((3.0, 2.0, 5), (10.0,)) == (28.0, 140.0)
+
+
+def stopped(x):
+    return np.sum(x * stop_gradient(x * x))
+
+
+def test_stop_gradient() -> None:
+    x = np.array([1.0, 2.0, -3.0])
+    np.testing.assert_array_equal(grad(stopped, jit=False)(x), x * x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_is_kept(dtype) -> None:
+    fn = function("np.sum(2 * x * np.exp(0.5 * x) / 3)")
+    x = np.linspace(-1.0, 1.0, 5).astype(dtype)
+    value, gradient = value_and_grad(fn, jit=False)(x)
+    assert gradient.dtype == dtype
+    assert np.asarray(value).dtype == dtype

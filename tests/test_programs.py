@@ -1,0 +1,86 @@
+"""Programs as users write them: both modes, compiled and not, on several inputs each."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from s2s_ad import differentiate
+from tests.derivative_checks import Derivatives
+from tests.numerics import assert_same, call_with_effects, same_signature
+from tests.programs import (
+    Program,
+    arrays,
+    calls,
+    control,
+    elementwise,
+    inplace,
+    language,
+    linalg,
+    ode,
+    statistics,
+    stencils,
+)
+
+NAMED = [
+    p for m in (ode, inplace, stencils, linalg, statistics, control, calls) for p in m.PROGRAMS
+]
+BROAD = [p for m in (elementwise, arrays, language) for p in m.PROGRAMS]
+#: The programs that are compiled in every run; the others' compilations are slow tests.
+COMPILED = """
+    van_der_pol lotka_volterra newton_sqrt running_product recurrence jacobi_2d gauss_seidel
+    cholesky logistic_regression gmm safe_sqrt nested_exits helper_elsewhere closure
+    cache_challenge read_overwrite_read row_view scatter
+"""
+LEVELS = ("array", "kernel")
+
+
+def cases(programs: list[Program]) -> list:
+    return [
+        pytest.param(program, index, id=f"{program.name}-{label}")
+        for program in programs
+        for index, (label, _) in enumerate(program.inputs)
+    ]
+
+
+@cache
+def derivatives(program: Program, level: str | None) -> Derivatives:
+    """`level` None is the compiled form."""
+    options = {} if level is None else {"jit": False, "level": level}
+    return Derivatives(program.fn, program.outputs, program.wrt, **options)
+
+
+def compiled_cases(programs: list[Program]) -> list:
+    """Inputs that need a specialisation of their own take a compilation of their own: slow."""
+    found = []
+    for case in cases(programs):
+        program, index = case.values
+        first, own = program.inputs[0][1], program.inputs[index][1]
+        quick = program.name in COMPILED.split() and same_signature(first, own)
+        marks = () if quick else (pytest.mark.slow,)
+        found.append(pytest.param(program, index, id=case.id, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("program, index", cases(NAMED + BROAD))
+def test_uncompiled(program: Program, index: int, level: str) -> None:
+    derivatives(program, level).check(program.inputs[index][1], fd_rtol=program.fd_rtol)
+
+
+@pytest.mark.parametrize("program, index", compiled_cases(NAMED + BROAD))
+def test_compiled(program: Program, index: int) -> None:
+    derivatives(program, None).check(program.inputs[index][1], fd_rtol=program.fd_rtol)
+
+
+@pytest.mark.parametrize("program, index", cases(NAMED + BROAD))
+def test_primal_uncompiled(program: Program, index: int) -> None:
+    """`differentiate` without compilation is the program: same value, same writes to arguments."""
+    primal = differentiate(program.fn, jit=False)
+    args = program.inputs[index][1]
+    assert_same(call_with_effects(primal, args), call_with_effects(program.fn, args))
+
+
+def test_the_compiled_programs_exist() -> None:
+    assert set(COMPILED.split()) <= {program.name for program in NAMED}
