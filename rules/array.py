@@ -1,10 +1,11 @@
 """Rules for array primitives, and the transposes of everything linear."""
 
 from s2s_ad.errors import S2SError
-from s2s_ad.ir.build import i64
-from s2s_ad.ir.core import Lit
+from s2s_ad.ir.build import Builder, i64, number
+from s2s_ad.ir.core import Lit, Var
 from s2s_ad.ir.subscript import is_full, split_spec
-from s2s_ad.ops import Value, apply, broadcast_to, select, unbroadcast
+from s2s_ad.ir.types import I64
+from s2s_ad.ops import Value, apply, extents, select, unbroadcast
 from s2s_ad.rule import jvp, linear, transpose
 
 for _name in "sum transpose reshape expand squeeze broadcast cumsum load full grow".split():
@@ -80,11 +81,46 @@ _extremum("reduce_min")
 
 @jvp("prod")
 def _prod(context, eqn, tangents):
-    raise UnsupportedDerivativeError(
-        "the derivative of a product over an axis is not supported",
-        context.loc,
-        "write the product as a loop: `p = 1.0`, then `for i in range(n): p *= x[i]`",
-    )
+    """The product rule, one factor after the other: right where factors are zero, to any order."""
+    axes, kept = _split_axes(eqn)
+    x, dx = (_rows(v, axes, kept) for v in (context.value(eqn.ins[0]), tangents[0]))
+    b = context.b
+    row = x.type.with_shape(x.shape[1:])
+    shape = extents(x)
+    one = number(1, row.dtype)
+    start = b.emit("full", one, *shape[1:], type=row) if row.is_array else one
+    zero = context.zero(start)
+    params = [Var("k", I64), Var("p", row), Var("p_dot", row)]
+    inner = Builder(b.loc, b.role)
+    at, p, dp = Value(inner, params[0]), Value(inner, params[1]), Value(inner, params[2], True)
+    spec = ",".join(["i"] + [":"] * row.ndim)
+    factor = apply("load", Value(inner, x.atom), at, spec=spec)
+    tangent = apply("load", Value(inner, dx.atom, True), at, spec=spec)
+    results = ((p * factor).atom, (dp * factor + tangent * p).atom)
+    region = inner.region(params, results)
+    ins = (i64(0), shape[0], i64(1), start, zero.atom)
+    _, out = b.equation("for", ins, {"linear": 1}, (region,), ("p", "p_dot"))
+    result = Value(b, out, True)
+    keep = eqn.params.get("keepdims") and eqn.out.type.is_array
+    return apply("expand", result, axes=axes) if keep else result
+
+
+def _split_axes(eqn):
+    axes = tuple(eqn.params["axes"])
+    return axes, tuple(a for a in range(eqn.ins[0].type.ndim) if a not in axes)
+
+
+def _rows(x, axes, kept):
+    """`x` with the reduced axes as one, in front."""
+    if axes + kept != tuple(range(len(x.shape))):
+        x = apply("transpose", x, perm=axes + kept)
+    if len(axes) > 1:
+        shape = extents(x)
+        first = shape[0]
+        for size in shape[1 : len(axes)]:
+            first = x.b.emit("mul", first, size, name="n")
+        x = apply("reshape", x, first, *shape[len(axes) :])
+    return x
 
 
 # --- transposes: elementwise ---------------------------------------------------------------------
@@ -315,6 +351,3 @@ def _grow_t(t, eqn, ct):
     x = eqn.ins[0]
     spec = ",".join([":_"] + [":"] * (x.type.ndim - 1))
     t.add(x, t.typed(apply("load", ct, t.extents(x)[0], spec=spec), x))
-
-
-__all__ = ["UnsupportedDerivativeError", "broadcast_to"]

@@ -18,12 +18,12 @@ from s2s_ad.backend.names import identifier
 from s2s_ad.compiled import Derived, result_items
 from s2s_ad.ir.core import Func
 from s2s_ad.ir.types import DTYPES, Type
-from s2s_ad.trees import Known, Leaf, Node, Spec, expression, leaf_specs
+from s2s_ad.trees import Leaf, Node, Spec, expression, leaf_specs
 
 #: Captured arrays are written out as numbers, up to this many.
 MAX_CONSTANTS = 10_000
 
-_ARRAY = '''
+_ARRAY = '''\
 def _array(x, dtype, shape):
     """`x` as a C-contiguous array of `dtype`; in `shape`, None stands for any extent."""
     x = np.asarray(x)
@@ -41,8 +41,9 @@ def standalone(derived: Derived, name: str, level: str, header: str) -> str:
     funcs = [f.with_(name=f"{f.name}_compiled") for f in derived.funcs(level)]
     constants = _constants(derived)
     wrapper = _Wrapper(derived, name, funcs, tuple(constants)).text()
-    blocks = [f"{constant} = {text}" for constant, text in constants.items()]
-    plain = "\n".join([*blocks, *([_ARRAY] if "_array(" in wrapper else []), "", wrapper])
+    blocks = ["".join(f"{constant} = {text}\n" for constant, text in constants.items())]
+    blocks += [_ARRAY if "_array(" in wrapper else "", wrapper]
+    plain = "\n\n".join(filter(None, blocks))
     return emit_module(funcs, header=header, jit=True, optional=True, plain=plain)
 
 
@@ -81,20 +82,17 @@ class _Wrapper:
     constants: tuple[str, ...]
 
     def text(self) -> str:
-        derived, program = self.derived, self.derived.program
-        arguments = [a for a in program.arguments if isinstance(a.spec, Leaf)]
+        derived = self.derived
+        arguments = [a for a in derived.program.arguments if isinstance(a.spec, Leaf)]
         names = [identifier(a.name) for a in arguments]
-        values = [self._converted(n, a.spec.type) for n, a in zip(names, arguments)]
-        if derived.mode == "jvp":
-            tangents = [identifier(f"{a.name}_dot") for a in derived.wrt]
-            names += tangents
-            kinds = [a.spec.type for a in derived.wrt]
-            values += [self._converted(n, t) for n, t in zip(tangents, kinds)]
-        lines = [f"def {self.name}({', '.join(names)}):", f'    """{self._doc()}"""']
+        lines = [_converted(n, a.spec.type) for n, a in zip(names, arguments)]
+        for a in derived.wrt if derived.mode == "jvp" else ():
+            name = identifier(f"{a.name}_dot")
+            names.append(name)
+            lines.append(_converted(name, a.spec.type, f"{identifier(a.name)}.shape"))
         body = self._vjp if derived.mode == "vjp" else self._direct
-        return (
-            "\n".join(lines + [f"    {line}" for line in body([*values, *self.constants])]) + "\n"
-        )
+        lines = [self._doc(), *filter(None, lines), *body([*names, *self.constants])]
+        return f"def {self.name}({', '.join(names)}):\n" + _indented(lines)
 
     def _doc(self) -> str:
         wrt = ", ".join(a.name for a in self.derived.wrt)
@@ -103,13 +101,19 @@ class _Wrapper:
             "jvp": f"(value, tangent) along tangents of {wrt}.",
             "vjp": f"(value, pullback); pullback(cotangent) gives the gradients for {wrt}.",
         }[self.derived.mode]
-        return f"{what} `{self.funcs[0].name}` can be called from numba code."
+        return f'"""{what}"""'
 
     def _direct(self, values: list[str]) -> Iterator[str]:
         (func,) = self.funcs
-        yield f"r = {identifier(func.name)}({', '.join(values)})"
         types = [a.type for a in func.results]
-        yield f"return {self._structure(self.derived.out, result_items(len(types)), types)}"
+        items = result_items(len(types))
+        structure = _structure(self.derived.out, items, types)
+        call = f"{identifier(func.name)}({', '.join(values)})"
+        if structure in ("r", f"({', '.join(items)})"):
+            yield f"return {call}"
+        else:
+            yield f"r = {call}"
+            yield f"return {structure}"
 
     def _vjp(self, values: list[str]) -> Iterator[str]:
         ahead, back = self.funcs
@@ -118,65 +122,59 @@ class _Wrapper:
         items = result_items(len(types))
         count = sum(1 for _ in leaf_specs(out))
         floats = [k for k in range(count) if types[k].is_float]
-        seeds = [self._converted(f"bar[{n}]", types[k]) for n, k in enumerate(floats)]
-        saved = [self._scalar(items[k], types[k]) for k in range(count, len(types))]
+        bars = [f"bar{n}" for n in range(len(floats))]
+        seeds = [_converted(b, types[k], f"{items[k]}.shape") for b, k in zip(bars, floats)]
+        saved = [_scalar(items[k], types[k]) for k in range(count, len(types))]
         gradients = [a.type for a in back.results]
         yield f"r = {identifier(ahead.name)}({', '.join(values)})"
         yield ""
         yield "def pullback(cotangent):"
-        if seeds:
-            yield f"    bar = {self._flattened(out, 'cotangent')}"
-        yield f"    g = {identifier(back.name)}({', '.join(saved + seeds)})"
+        inner = [f"{b} = {path}" for b, path in zip(bars, _float_paths(out, "cotangent"))]
+        inner += [line for line in seeds if line]
+        inner.append(f"g = {identifier(back.name)}({', '.join(saved + bars)})")
         own = [item.replace("r", "g", 1) for item in result_items(len(gradients))]
-        yield f"    return {self._structure(self.derived.out, own, gradients)}"
+        inner.append(f"return {_structure(self.derived.out, own, gradients)}")
+        yield from _indented(inner).splitlines()
         yield ""
-        yield f"return {self._structure(out, items[:count], types)}, pullback"
-
-    def _flattened(self, spec: Spec, name: str) -> str:
-        """The floating-point leaves of a cotangent, as a tuple."""
-        found = []
-
-        def visit(part: Spec, path: str) -> None:
-            if isinstance(part, Leaf) and part.type.is_float:
-                found.append(path)
-            elif isinstance(part, Node):
-                for key, inner in zip(part.keys, part.parts):
-                    visit(inner, f"{path}[{_literal(key)}]")
-
-        visit(spec, name)
-        return f"({', '.join(found)},)"
-
-    def _structure(self, spec: Spec, items: Sequence[str], types: Sequence[Type]) -> str:
-        pending = iter(zip(items, types))
-
-        def leaf(_: Leaf) -> str:
-            return self._scalar(*next(pending))
-
-        return expression(spec, leaf, _known, _display)
-
-    @staticmethod
-    def _scalar(item: str, kind: Type) -> str:
-        """numba returns 64-bit numbers only."""
-        narrow = not kind.is_array and kind.dtype in ("f32", "i32")
-        return f"np.{DTYPES[kind.dtype][0]}({item})" if narrow else item
-
-    @staticmethod
-    def _converted(name: str, kind: Type) -> str:
-        dtype = f"np.{DTYPES[kind.dtype][0]}"
-        if kind.is_array:
-            shape = "".join(f"{n if isinstance(n, int) else None}, " for n in kind.shape)
-            return f"_array({name}, {dtype}, ({shape.strip()}))"
-        return (
-            f"float({name})"
-            if kind.dtype == "f64"
-            else name
-            if kind.dtype == "i64"
-            else (f"{dtype}({name})")
-        )
+        yield f"return {_structure(out, items[:count], types)}, pullback"
 
 
-def _known(known: Known) -> str:
-    return _literal(known.value)
+def _indented(lines: Sequence[str]) -> str:
+    return "".join(f"    {line}".rstrip() + "\n" for line in lines)
+
+
+def _float_paths(spec: Spec, path: str) -> Iterator[str]:
+    """How to get at the floating-point leaves of a value."""
+    if isinstance(spec, Leaf) and spec.type.is_float:
+        yield path
+    elif isinstance(spec, Node):
+        for key, part in zip(spec.keys, spec.parts):
+            yield from _float_paths(part, f"{path}[{_literal(key)}]")
+
+
+def _structure(spec: Spec, items: Sequence[str], types: Sequence[Type]) -> str:
+    pending = iter(zip(items, types))
+    return expression(
+        spec, lambda _: _scalar(*next(pending)), lambda k: _literal(k.value), _display
+    )
+
+
+def _scalar(item: str, kind: Type) -> str:
+    """numba returns 64-bit numbers only."""
+    narrow = not kind.is_array and kind.dtype in ("f32", "i32")
+    return f"np.{DTYPES[kind.dtype][0]}({item})" if narrow else item
+
+
+def _converted(name: str, kind: Type, shape: str = "") -> str:
+    """The statement that makes `name` what the compiled function takes; "" where nothing is to be
+    done. `shape` is the shape it has to have; by default what the type says."""
+    dtype = f"np.{DTYPES[kind.dtype][0]}"
+    if kind.is_array:
+        pattern = "".join(f"{n if isinstance(n, int) else None}, " for n in kind.shape)
+        return f"{name} = _array({name}, {dtype}, {shape or f'({pattern.strip()})'})"
+    if kind.dtype == "i64":
+        return ""
+    return f"{name} = {'float' if kind.dtype == 'f64' else dtype}({name})"
 
 
 def _literal(value: Any) -> str:

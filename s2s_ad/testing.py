@@ -141,7 +141,7 @@ class _Check:
             for j in np.flatnonzero(~np.isclose(found, expected, rtol, atol)):
                 what = f"d {self.outputs[j]} / d {self.names[k]}"
                 lines.append(
-                    f"{what}: forward mode {found[j]!r}, finite difference {expected[j]!r}"
+                    f"{what}: forward mode {found[j]:.10g}, finite difference {expected[j]:.10g}"
                 )
         gap = float(np.max(np.abs(tangent - slope)))
         self.fail(f"forward mode differs from finite differences by up to {gap:.3g}", lines)
@@ -165,8 +165,10 @@ class _Check:
         for k in self.inputs():
             _, column = self.forward(np.eye(1, self.x.size, k)[0])
             if not np.isclose(column @ w, g[k], rtol, atol):
-                lines.append(f"{self.names[k]}: reverse mode {g[k]!r}, forward mode {column @ w!r}")
-        text = f"⟨Jv, w⟩ = {tangent @ w!r}, but ⟨v, Jᵀw⟩ = {v @ g!r}"
+                lines.append(
+                    f"{self.names[k]}: reverse mode {g[k]:.10g}, forward mode {column @ w:.10g}"
+                )
+        text = f"⟨Jv, w⟩ = {tangent @ w:.15g}, but ⟨v, Jᵀw⟩ = {v @ g:.15g}"
         self.fail(f"reverse mode differs from forward mode: {text}", lines)
 
     def inputs(self) -> range:

@@ -30,7 +30,7 @@ class Derivatives:
 
     def __init__(self, fn, outputs=None, wrt=None, **options: Any) -> None:
         self.fn, self.outputs, self.wrt = fn, outputs, wrt
-        self.precise = 1e-13 if options.get("jit", True) else 0.0
+        self.precise = 1e-12 if options.get("jit", True) else 1e-14
         extra = {} if outputs is None else {"outputs": outputs}
         self.jvp = jvp(fn, wrt=wrt, **extra, **options)
         self.vjp = vjp(fn, wrt=wrt, **extra, **options)

@@ -36,6 +36,11 @@ COMPILED = """
 LEVELS = ("array", "kernel")
 
 
+@pytest.fixture(autouse=True)
+def verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S2S_AD_VERIFY", "1")
+
+
 def cases(programs: list[Program]) -> list:
     return [
         pytest.param(program, index, id=f"{program.name}-{label}")
@@ -79,7 +84,7 @@ def test_primal_uncompiled(program: Program, index: int) -> None:
     """`differentiate` without compilation is the program: same value, same writes to arguments."""
     primal = differentiate(program.fn, jit=False)
     args = program.inputs[index][1]
-    assert_same(call_with_effects(primal, args), call_with_effects(program.fn, args))
+    assert_same(call_with_effects(primal, args), call_with_effects(program.fn, args), 1e-14)
 
 
 def test_the_compiled_programs_exist() -> None:

@@ -18,6 +18,7 @@ expects what `passes.inplace` gives: writes may work on their operand's buffer.
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -107,6 +108,9 @@ class _Printer:
         if eqn.role != ADJOINT or eqn.loc is None or not eqn.loc.text.strip():
             self.commented = None
             return []
+        word = eqn.loc.text.split()[0]
+        if word == "def" or (word in ("for", "while") and not eqn.regions):
+            return []  # bookkeeping; a loop has its own comment
         line = (eqn.loc.file, eqn.loc.line)
         if line == self.commented:
             return []
@@ -124,7 +128,7 @@ class _Printer:
         value, target = self.ex.eqn(eqn), self.name(eqn.out)
         if isinstance(value, ast.Name) and value.id == target:
             return []
-        if not eqn.out.type.is_array and self.augments(eqn) and eqn.prim in BINARY:
+        if not eqn.out.type.is_array and self.augments(eqn, target) and eqn.prim in BINARY:
             if isinstance(value, ast.BinOp) and py.same(value.left, py.name(target)):
                 return [py.augment(target, type(value.op), value.right)]
             if eqn.prim == "add" and py.same(value.right, py.name(target)):
@@ -132,13 +136,15 @@ class _Printer:
         return [py.assign(target, value)]
 
     @staticmethod
-    def augments(eqn: Eqn) -> bool:
-        """True where `x += …` is what a person would have written, or did write."""
-        return eqn.role == ADJOINT or (eqn.loc is not None and _AUGMENTED(eqn.loc.text))
+    def augments(eqn: Eqn, target: str) -> bool:
+        """True except where the user wrote `x = x + …` (or `x[i] = x[i] + …`) in full."""
+        if eqn.role == ADJOINT or eqn.loc is None:
+            return eqn.role == ADJOINT
+        return not re.match(rf"\s*{re.escape(target)}\s*(\[.*\])?\s*=", eqn.loc.text)
 
     def store(self, eqn: Eqn) -> list[ast.stmt]:
         place, value = self.ex.place(eqn), self.ex.broadcastable(eqn.ins[1], eqn)
-        own = is_element(eqn.params["spec"]) and self.augments(eqn)
+        own = is_element(eqn.params["spec"]) and self.augments(eqn, self.name(eqn.ins[0]))
         if own and isinstance(value, ast.BinOp) and py.same(value.left, place):
             statement = py.augment(place, type(value.op), value.right)
         else:
@@ -314,10 +320,6 @@ class _Printer:
         leave = self.opposite(test, self.plan.folded.get(flag))
         stop = ast.If(leave, [ast.Break()], [])
         return [*before, ast.While(py.constant(True), [*head, stop, *inner], [])]
-
-
-def _AUGMENTED(text: str) -> bool:
-    return any(f"{op}= " in text for op in ("+", "-", "*", "/"))
 
 
 def _or_pass(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -163,8 +163,11 @@ class _Folder:
         return True
 
     def same_statement(self, v: Var) -> bool:
-        """True where `v` and the variable made from it have one name and come from one line."""
+        """True where `v` and the variable made from it have one name and come from one line, and
+        for what is only asserted."""
         user, eqn = self.users.get(v), self.makers[v]
+        if user is not None and user.prim == "assert":
+            return True
         if user is None or len(user.outs) != 1 or base_name(user.out) != base_name(v):
             return False
         return user.role == eqn.role and _line(user) == _line(eqn)

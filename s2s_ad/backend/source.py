@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import math
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ with warnings.catch_warnings():  # astor names classes that newer Pythons deprec
         astor = None
 
 _MARK = "__s2s_line_"
+_RAISE = re.compile(r"(raise \w+)\((['\"].*['\"])\)")
 
 
 def name(text: str) -> ast.expr:
@@ -132,13 +134,21 @@ class Lines:
         out: list[str] = []
         for line in unparse(tree).splitlines():
             word = line.strip()
-            if not word.startswith(_MARK):
-                out.append(line)
-                continue
             indent = line[: len(line) - len(line.lstrip())]
+            if not word.startswith(_MARK):
+                out += _wrapped(indent, word)
+                continue
             text = self.texts[int(word.removeprefix(_MARK))]
             out += [f"{indent}{part}".rstrip() for part in text.split("\n")]
         return "\n".join(out) + "\n"
+
+
+def _wrapped(indent: str, line: str) -> list[str]:
+    """A long message goes on a line of its own."""
+    match = _RAISE.fullmatch(line) if len(indent) + len(line) > 99 else None
+    if match is None:
+        return [indent + line]
+    return [f"{indent}{match[1]}(", f"{indent}    {match[2]}", f"{indent})"]
 
 
 def unparse(tree: ast.AST) -> str:

@@ -52,7 +52,8 @@ def dtype_of(cx: Context, value: Any) -> tuple[str, bool]:
         return value.type.dtype, False
     if is_atom(value):
         return value.type.dtype, value in cx.weak if isinstance(value, Var) else False
-    cx.fail(UnsupportedTypeError, f"a number or an array is needed here, not {describe(value)}")
+    message = f"a number or an array is needed here, not {describe(value)}"
+    return cx.fail(UnsupportedTypeError, message)
 
 
 def result_dtype(cx: Context, values: Sequence[Any]) -> tuple[str, bool]:
@@ -296,7 +297,11 @@ def truth(cx: Context, value: Any, name: str = "t") -> Any:
 
 def logical_not(cx: Context, value: Any, name: str = "t") -> Any:
     known = truth(cx, value)
-    return (not known) if isinstance(known, bool) else value_of(cx, cx.emit("not", known, name=name), True)
+    return (
+        (not known)
+        if isinstance(known, bool)
+        else value_of(cx, cx.emit("not", known, name=name), True)
+    )
 
 
 def both(cx: Context, a: Any, b: Any, prim: str = "and", name: str = "t") -> Any:
@@ -310,8 +315,6 @@ def both(cx: Context, a: Any, b: Any, prim: str = "and", name: str = "t") -> Any
 
 def as_bool(value: Any) -> Atom:
     return Lit(value, BOOL) if isinstance(value, bool) else value
-
-
 
 
 def as_array(cx: Context, value: Any) -> Any:

@@ -146,7 +146,9 @@ def _extreme(prim: str, fn: Any, reduction: str) -> None:
             return reduce(cx, reduction, values[0], None, False, values[0].type.dtype)
         items = static_items(cx, values[0]) if len(values) == 1 else list(values)
         if not items or not all(map(is_scalar, items)):
-            cx.fail(UnsupportedTypeError, f"{fn.__name__} takes numbers", "use np.maximum for arrays")
+            cx.fail(
+                UnsupportedTypeError, f"{fn.__name__} takes numbers", "use np.maximum for arrays"
+            )
         out = items[0]
         for other in items[1:]:
             out = _choose(cx, out, other)

@@ -78,9 +78,14 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         owner = known(cx, fn.__self__, None, "self")
         return call(cx, fn.__func__, [owner, *args], kwargs)
     inner = unwrap(fn)
-    if isinstance(inner, types.FunctionType):
+    if isinstance(inner, types.FunctionType) and not _library(inner):
         return call_function(cx, inner, args, kwargs)
     return other(cx, fn, args)
+
+
+def _library(fn: types.FunctionType) -> bool:
+    """Functions of NumPy and SciPy are known or not; they are not followed."""
+    return fn.__module__.split(".")[0] in ("numpy", "scipy", "math")
 
 
 def other(cx: Context, fn: Any, args: Sequence[Any]) -> Any:
@@ -141,7 +146,7 @@ def construct(cx: Context, cls: type, args: Sequence[Any], kwargs: Mapping[str, 
     return Record(cls, names, tuple(items))
 
 
-# --- following ---------------------------------------------------------------------------------------
+# --- following -----------------------------------------------------------------------------------
 
 
 def call_function(

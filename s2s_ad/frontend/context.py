@@ -13,7 +13,7 @@ from s2s_ad.errors import Loc, S2SError
 from s2s_ad.frontend.errors import UnsupportedTypeError
 from s2s_ad.frontend.facts import Facts, shifted, split_dim
 from s2s_ad.frontend.source import Source
-from s2s_ad.frontend.values import Cell, View, is_atom
+from s2s_ad.frontend.values import Cell, View, describe, is_atom
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, I64, Dim, Type
@@ -198,6 +198,4 @@ class Context:
             if isinstance(value, Lit):
                 return i64(value.value)
             return value if value.type == I64 else self.emit("convert", value, dtype="i64")
-        from s2s_ad.frontend.values import describe
-
-        self.fail(UnsupportedTypeError, f"an integer is needed here, not {describe(value)}")
+        return self.fail(UnsupportedTypeError, f"an integer is needed here, not {describe(value)}")

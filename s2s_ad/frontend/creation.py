@@ -154,7 +154,7 @@ def identity(cx: Context, n: Any, dtype: Any = None) -> Any:
     return eye(cx, n, None, dtype)
 
 
-# --- copies and conversions ------------------------------------------------------------------------
+# --- copies and conversions ----------------------------------------------------------------------
 
 
 def copied(cx: Context, x: Any, name: str = "t") -> Any:

@@ -84,7 +84,7 @@ for _name in ("erf", "erfc"):
     _numpy_unary(_name, getattr(scipy.special, _name))
 
 
-# --- rounding, signs -------------------------------------------------------------------------------
+# --- rounding, signs -----------------------------------------------------------------------------
 
 
 def _rounding(prim: str, *functions: Any) -> None:
@@ -186,7 +186,7 @@ def math_degrees(cx: Context, x: Any) -> Any:
     return ar.binary(cx, "mul", x, 180.0 / math.pi)
 
 
-# --- two operands ----------------------------------------------------------------------------------
+# --- two operands --------------------------------------------------------------------------------
 
 
 def _numpy_binary(prim: str, *functions: Any) -> None:
@@ -259,7 +259,7 @@ def divmod_(cx: Context, a: Any, b: Any) -> Any:
     return ar.binary(cx, "floordiv", a, b), ar.binary(cx, "mod", a, b)
 
 
-# --- tests and choices -----------------------------------------------------------------------------
+# --- tests and choices ---------------------------------------------------------------------------
 
 
 def _test(prim: str, *functions: Any) -> None:

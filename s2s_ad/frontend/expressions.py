@@ -70,7 +70,7 @@ def evaluate(cx: Context, node: gast.AST) -> Any:
         return handler(cx, node)
 
 
-# --- names and constants ---------------------------------------------------------------------------
+# --- names and constants -------------------------------------------------------------------------
 
 
 def constant(cx: Context, node: gast.Constant) -> Any:
@@ -93,7 +93,7 @@ def name(cx: Context, node: gast.Name) -> Any:
     return value
 
 
-# --- operators -------------------------------------------------------------------------------------
+# --- operators -----------------------------------------------------------------------------------
 
 
 def binary_op(cx: Context, node: gast.BinOp) -> Any:
@@ -203,15 +203,13 @@ def _numbers(container: Any) -> bool:
 
 def if_exp(cx: Context, node: gast.IfExp) -> Any:
     truth = ar.truth(cx, evaluate(cx, node.test))
-    value = choose(
-        cx, truth, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse)
-    )
+    value = choose(cx, truth, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse))
     if isinstance(value, Conflict):
         cx.fail(PathError, value.message.replace("the function's result", "this expression"))
     return value
 
 
-# --- attributes and subscripts ---------------------------------------------------------------------
+# --- attributes and subscripts -------------------------------------------------------------------
 
 
 def attribute_of(cx: Context, node: gast.Attribute) -> Any:
@@ -274,7 +272,9 @@ def subscript(cx: Context, node: gast.Subscript) -> Any:
 
 
 def slice_of(cx: Context, node: gast.Slice) -> Slice:
-    return Slice(*(None if p is None else evaluate(cx, p) for p in (node.lower, node.upper, node.step)))
+    return Slice(
+        *(None if p is None else evaluate(cx, p) for p in (node.lower, node.upper, node.step))
+    )
 
 
 def index_items(cx: Context, index: Any) -> list[Any]:
@@ -299,7 +299,9 @@ def get_item(cx: Context, value: Any, index: Any) -> Any:
 
 def _sequence_item(cx: Context, value: Any, index: Any) -> Any:
     if isinstance(index, Slice):
-        parts = [p.value if isinstance(p, Lit) else p for p in (index.start, index.stop, index.step)]
+        parts = [
+            p.value if isinstance(p, Lit) else p for p in (index.start, index.stop, index.step)
+        ]
         if not any(map(is_dynamic, parts)):
             return value[slice(*parts)]
     index = index.value if isinstance(index, Lit) else index
@@ -315,7 +317,7 @@ def _sequence_item(cx: Context, value: Any, index: Any) -> Any:
         return cx.fail(SubscriptError, f"index {index} is out of range for {len(value)} items")
 
 
-# --- containers ------------------------------------------------------------------------------------
+# --- containers ----------------------------------------------------------------------------------
 
 
 def tuple_of(cx: Context, node: gast.Tuple) -> tuple:
@@ -381,11 +383,13 @@ def _bindings(cx: Context, generators: list[gast.comprehension]) -> Iterator[Non
 def _known_test(cx: Context, node: gast.AST) -> bool:
     truth = ar.truth(cx, evaluate(cx, node))
     if not isinstance(truth, bool):
-        cx.fail(StaticValueError, "the condition of a comprehension must be known", "use a for loop")
+        cx.fail(
+            StaticValueError, "the condition of a comprehension must be known", "use a for loop"
+        )
     return truth
 
 
-# --- calls -----------------------------------------------------------------------------------------
+# --- calls ---------------------------------------------------------------------------------------
 
 
 def call(cx: Context, node: gast.Call) -> Any:

@@ -1,4 +1,4 @@
-"""What is known about extents at a point of the program: equalities, and which atom has which extent.
+"""What is known about extents at a point of the program: equalities, and what their atoms are.
 
 Facts are scoped: a branch or a loop body works on a `fork`, which is dropped at its end.
 """
@@ -33,8 +33,8 @@ def shifted(dim: Dim, by: int) -> Dim:
 
 @dataclass
 class Facts:
-    """`parent` is a union-find over extents' base symbols, `extents` gives a symbol's atom, `positive`
-    the extents checked to be at least 1."""
+    """`parent` is a union-find over extents' base symbols, `extents` gives a symbol's atom,
+    `positive` the extents checked to be at least 1."""
 
     parent: dict[str, Dim] = field(default_factory=dict)
     extents: dict[str, Atom] = field(default_factory=dict)

@@ -79,5 +79,7 @@ def _reason(node: gast.AST, function: gast.AST) -> tuple[str, str] | None:
 
 def _assigned_names(function: gast.AST) -> set[str]:
     return {
-        n.id for n in gast.walk(function) if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Store)
+        n.id
+        for n in gast.walk(function)
+        if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Store)
     }

@@ -142,7 +142,9 @@ def join_branches(
     atoms = _merge(cx, cond, a, b, slots, hints)
     pairs = sharing(cx, arrays)
     new_cells(cx, arrays, atoms, pairs)
-    cx.frame.locals = {n: v for n, s in shapes.items() if (v := lift(cx, s, atoms)) is not UNDEFINED}
+    cx.frame.locals = {
+        n: v for n, s in shapes.items() if (v := lift(cx, s, atoms)) is not UNDEFINED
+    }
     stale = {c: w for p in (a, b) for c, w in p.state.stale.items() if c.serial <= older}
     memory = {**base.memory, **{c: atoms[c] for c in cells}}
     cx.state = State(memory, stale, base.facts)
@@ -176,7 +178,7 @@ def _merge(cx: Context, cond: Atom, a: Branch, b: Branch, slots: list[dict], hin
     return {**known, **dict(zip(rest, outs))}
 
 
-# --- leaving ---------------------------------------------------------------------------------------
+# --- leaving -------------------------------------------------------------------------------------
 
 
 def leaving(cx: Context) -> Any:
@@ -206,7 +208,7 @@ def guarded(cx: Context, flag: Any, rest: Thunk, live: Names) -> None:
     return conditional(cx, logical_not(cx, flag), inside, outside, live)
 
 
-# --- short circuits --------------------------------------------------------------------------------
+# --- short circuits ------------------------------------------------------------------------------
 
 #: Primitives that may be evaluated without need: they neither raise nor cost.
 PLAIN = {
@@ -234,8 +236,8 @@ def choose(cx: Context, cond: Any, then: Callable[[], Any], other: Callable[[], 
 
 
 def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any]) -> Any:
-    """`first and second()` (or `or`) of bools; `second` is evaluated only where it is needed, unless
-    it is so plain that evaluating it always is better."""
+    """`first and second()` (or `or`) of bools; `second` is evaluated only where it is needed,
+    unless it is so plain that evaluating it always is better."""
     first = first.value if isinstance(first, Lit) else first
     if isinstance(first, bool):
         return second() if first == (prim == "and") else first

@@ -13,7 +13,6 @@ from typing import Any
 
 from s2s_ad.frontend.arithmetic import KIND, convert, dtype_of, literal
 from s2s_ad.frontend.context import Context, State
-from s2s_ad.frontend.memory import read
 from s2s_ad.frontend.values import (
     Cell,
     Conflict,
@@ -28,15 +27,20 @@ from s2s_ad.frontend.values import (
 )
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit, Var
-from s2s_ad.ir.types import BOOL, Dim, Type, promote
-
+from s2s_ad.ir.types import BOOL, Type, promote
 
 #: Which of a join's arrays may share memory with each other, by position.
 Pairs = set[tuple[int, int]]
 
 
 #: How the interpreter's own names read as variables.
-OWN_NAMES = {"%return": "returned", "%value": "value", "%break": "stopped", "%expr": "t"}
+OWN_NAMES = {
+    "%return": "returned",
+    "%value": "value",
+    "%break": "stopped",
+    "%continue": "skipped",
+    "%expr": "t",
+}
 
 
 class Undefined:
@@ -103,7 +107,7 @@ class Clash:
 
 
 class Joiner:
-    """Finds the shapes of all the names of one join; the arrays that two names share stay shared."""
+    """Finds the shapes of all names of one join; arrays that two names share stay shared."""
 
     def __init__(self, cx: Context, facts: Any) -> None:
         self.cx, self.facts = cx, facts

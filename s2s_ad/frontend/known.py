@@ -106,7 +106,7 @@ def capture(cx: Context, obj: np.ndarray, get: Getter, name: str) -> View:
     return cx.captured[id(obj)][1]
 
 
-# --- names -----------------------------------------------------------------------------------------
+# --- names ---------------------------------------------------------------------------------------
 
 
 def lookup(cx: Context, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which names may be read later: what is carried out of a branch or round a loop is decided by it."""
+"""Which names may be read later: it decides what leaves a branch or goes round a loop."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _loop_test(stmt: gast.AST) -> Names:
     return reads(stmt.test) if isinstance(stmt, gast.While) else NONE
 
 
-# --- leaving ---------------------------------------------------------------------------------------
+# --- leaving -------------------------------------------------------------------------------------
 
 
 def leaves_always(stmts: Sequence[gast.AST]) -> bool:

@@ -1,5 +1,5 @@
-"""Loops: the body is interpreted with what is carried round it, again and again until the types, the
-written arrays and the sharing of memory have settled; the last interpretation is the one that counts.
+"""Loops: the body is interpreted with what is carried round it, again and again until the types,
+the written arrays and the sharing of memory have settled; the last interpretation counts.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def settle(
         if following.signature() == carried.signature():
             return carried, tried
         carried = following
-    cx.fail(PathError, "the types that this loop carries do not settle")
+    return cx.fail(PathError, "the types that this loop carries do not settle")
 
 
 def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
@@ -171,7 +171,7 @@ def _widened(cx: Context, old: Carried, tried: Attempt, before: State, older: in
     return new
 
 
-# --- emission --------------------------------------------------------------------------------------
+# --- emission ------------------------------------------------------------------------------------
 
 
 @dataclass

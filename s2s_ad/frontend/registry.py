@@ -59,7 +59,11 @@ def invoke(
 def unknown(cx: Context, name: str, names: Sequence[str]) -> Any:
     """Fail for a function or method that is not supported, with the nearest that is."""
     near = difflib.get_close_matches(name, names, 1)
-    advice = f"did you mean {near[0]}?" if near and near[0] != name else "write it with supported operations"
+    advice = (
+        f"did you mean {near[0]}?"
+        if near and near[0] != name
+        else "write it with supported operations"
+    )
     cx.fail(UnsupportedCallError, f"{name!r} is not supported", advice)
 
 

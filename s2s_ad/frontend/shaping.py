@@ -39,10 +39,7 @@ def reshape(cx: Context, a: Any, shape: Any) -> Any:
     x = need_array(cx, a, "reshape")
     items = list(shape) if isinstance(shape, (tuple, list)) else [shape]
     items = [i.value if isinstance(i, Lit) else i for i in items]
-    if items == [-1]:
-        step = flattening(cx, x)
-    else:
-        step = _reshaping(cx, x, items)
+    step = flattening(cx, x) if items == [-1] else _reshaping(cx, x, items)
     if not step.shape:
         cx.fail(ShapeError, "an array without axes is not supported", "use .item()")
     return reshaped(cx, x, step)
@@ -66,7 +63,9 @@ def _reshaping(cx: Context, x: View, items: Sequence[Any]) -> Reshape:
         total = ar.binary(cx, "mul", total, extent(cx, x, a))
     rest: Any = 1
     for i in items:
-        rest = rest if i is not None and type(i) is int and i == -1 else ar.binary(cx, "mul", rest, i)
+        rest = (
+            rest if i is not None and type(i) is int and i == -1 else ar.binary(cx, "mul", rest, i)
+        )
     if -1 in [i for i in items if type(i) is int]:
         if type(total) is int and type(rest) is int and (rest == 0 or total % rest):
             cx.fail(ShapeError, f"an array of {total} elements cannot be reshaped")
@@ -175,7 +174,7 @@ def flip(cx: Context, m: Any, axis: Any = None) -> Any:
     return subview(cx, x, Sub(place, tuple(range(x.type.ndim))))
 
 
-# --- joining -----------------------------------------------------------------------------------------
+# --- joining -------------------------------------------------------------------------------------
 
 
 def parts_of(cx: Context, value: Any, what: str) -> list[Any]:
@@ -230,9 +229,7 @@ def vstack(cx: Context, tup: Any) -> Any:
 
 @handles(np.hstack)
 def hstack(cx: Context, tup: Any) -> Any:
-    parts = [
-        p if is_array(p) else ar.as_array(cx, [p]) for p in parts_of(cx, tup, "hstack")
-    ]
+    parts = [p if is_array(p) else ar.as_array(cx, [p]) for p in parts_of(cx, tup, "hstack")]
     return concatenate(cx, parts, 0 if parts[0].type.ndim == 1 else 1)
 
 

@@ -103,8 +103,12 @@ def _find_lambda(code: types.CodeType, tree: gast.AST) -> gast.AST:
         spots = {(p[0], p[2]) for p in code.co_positions() if p[0] is not None and p[2]}
         nodes = [n for n in nodes if (n.body.lineno, n.body.col_offset) in spots] or nodes
         # an inner lambda may start at a place that belongs to an outer one too: take the widest
-        inside = [{(b.lineno, b.col_offset) for b in gast.walk(n) if hasattr(b, "lineno")} for n in nodes]
-        whole = [n for n, places in zip(nodes, inside) if spots <= places | {(n.lineno, n.col_offset)}]
+        inside = [
+            {(b.lineno, b.col_offset) for b in gast.walk(n) if hasattr(b, "lineno")} for n in nodes
+        ]
+        whole = [
+            n for n, places in zip(nodes, inside) if spots <= places | {(n.lineno, n.col_offset)}
+        ]
         nodes = whole or nodes
     if len(nodes) > 1:
         globals_read = set(code.co_names) | set(code.co_freevars)
@@ -131,7 +135,7 @@ def _constants(node: gast.AST) -> set[str]:
 
 
 def closure_of(fn: types.FunctionType) -> Mapping[str, Callable[[], Any]]:
-    """The variables `fn` closes over: name -> a function that reads the variable's present value."""
+    """The variables `fn` closes over: name -> a function that reads the variable as it is now."""
 
     def reader(cell: types.CellType) -> Callable[[], Any]:
         return lambda: cell.cell_contents

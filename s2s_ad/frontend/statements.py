@@ -77,7 +77,7 @@ def statement(cx: Context, stmt: gast.AST, after: Names, exits: Names) -> None:
     return handler(cx, stmt)
 
 
-# --- branches ----------------------------------------------------------------------------------------
+# --- branches ------------------------------------------------------------------------------------
 
 
 def if_statement(
@@ -104,12 +104,10 @@ def if_statement(
         conditional(cx, truth, path(stmt.body), path(stmt.orelse), after)
     if moved or not rest or cx.state.dead:
         return None
-    return guarded(
-        cx, leaving(cx), lambda: block(cx, rest, live, exits), live | exits
-    )
+    return guarded(cx, leaving(cx), lambda: block(cx, rest, live, exits), live | exits)
 
 
-# --- loops -------------------------------------------------------------------------------------------
+# --- loops ---------------------------------------------------------------------------------------
 
 
 def carried_names(cx: Context, stmt: gast.AST, after: Names, exits: Names, flag: bool) -> list[str]:
@@ -218,7 +216,7 @@ def unrolled(
                 return None
             flag = leaving(cx)
             if flag is not False:
-                return guarded(cx, flag, lambda: iterate(rest[k + 1 :]), around | exits)
+                return guarded(cx, flag, lambda left=rest[k + 1 :]: iterate(left), around | exits)
         return None
 
     iterate(items)
@@ -226,7 +224,7 @@ def unrolled(
         finish_loop(cx, stmt, after, exits)
 
 
-# --- binding -----------------------------------------------------------------------------------------
+# --- binding -------------------------------------------------------------------------------------
 
 
 def assign(cx: Context, stmt: gast.Assign) -> None:
@@ -275,9 +273,7 @@ def unpack(cx: Context, value: object, targets: Sequence[gast.AST]) -> list[obje
     star = next((k for k, t in enumerate(targets) if isinstance(t, gast.Starred)), None)
     if star is None and is_array(value) and not isinstance(value.type.shape[0], int):
         length = cx.index(iteration.counted(cx, value).stop)
-        cx.check(
-            cx.emit("eq", length, i64(count)), "ValueError", f"unpacking needs {count} items"
-        )
+        cx.check(cx.emit("eq", length, i64(count)), "ValueError", f"unpacking needs {count} items")
         return [iteration.element(cx, value, i64(k)) for k in range(count)]
     items = iteration.static_items(cx, value)
     if star is not None and len(items) >= count - 1:
@@ -314,7 +310,9 @@ def augmented(cx: Context, stmt: gast.AugAssign) -> None:
         return subscripts.set_items(cx, base, items, operate(cx, stmt.op, current, value))
     if not isinstance(target, gast.Name):
         return bind_target(cx, target, None)
-    current = evaluate(cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target))
+    current = evaluate(
+        cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target)
+    )
     value = evaluate(cx, stmt.value)
     if is_array(current):
         if type(stmt.op) in BINARY:
@@ -323,7 +321,7 @@ def augmented(cx: Context, stmt: gast.AugAssign) -> None:
     return bind_target(cx, target, operate(cx, stmt.op, current, value))
 
 
-# --- the rest ----------------------------------------------------------------------------------------
+# --- the rest ------------------------------------------------------------------------------------
 
 
 def return_statement(cx: Context, stmt: gast.Return) -> None:

@@ -1,4 +1,4 @@
-"""Subscripts as users write them, turned into the IR's: ints, slices, None, `...`, arrays, masks."""
+"""Subscripts as users write them, as the IR has them: ints, slices, None, `...`, arrays, masks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Slice:
 
 
 def place(cx: Context, view: View, items: Sequence[Any]) -> View:
-    """The place that a subscript names, as a view (with index arrays: to be read or written only)."""
+    """The place that a subscript names, as a view (with index arrays: only to read or write)."""
     items = _expand(cx, view, [_mask_to_index(cx, i) for i in items])
     axes: list[Axis] = []
     out: list[int | None] = []

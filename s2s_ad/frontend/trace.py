@@ -114,7 +114,7 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
     return _finish(cx, source, frame, inputs, value)
 
 
-# --- arguments ---------------------------------------------------------------------------------------
+# --- arguments -----------------------------------------------------------------------------------
 
 
 class Inputs:
@@ -189,15 +189,13 @@ def _arguments(
     spec = source.node.args
     names = [a.id for a in (*spec.posonlyargs, *spec.args)]
     rest = spec.vararg.id if spec.vararg is not None else ""
-    paths = [
-        names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))
-    ]
+    paths = [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))]
     positional = [inputs.value(s, p) for s, p in zip(args, paths)]
     keyword = {k: inputs.value(s, k) for k, s in kwargs.items()}
     return calls.bind(cx, source, defaults, named, positional, keyword)
 
 
-# --- results -----------------------------------------------------------------------------------------
+# --- results -------------------------------------------------------------------------------------
 
 
 def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: Any) -> Traced:
@@ -230,7 +228,7 @@ def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: An
 
 
 def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
-    """Append the numbers and arrays of what is returned; its structure with `Leaf`s in their place."""
+    """Append the numbers and arrays of a returned value; its structure, with `Leaf`s for them."""
     if is_scalar(value) or is_array(value):
         atom = read(cx, value) if is_array(value) else value
         results.append(ar.convert(cx, atom, ar.dtype_of(cx, atom)[0]))

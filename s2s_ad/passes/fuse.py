@@ -50,18 +50,17 @@ class Plan:
 def plan(values: Values, region: Region) -> Plan:
     """How to lower the equations of `region`. Marks what needs memory in `values.stored`."""
     storage = _Storage(values, region)
-    with values.region():
-        while True:
+    while True:
+        with values.region():
             items = _items(values, region, storage)
-            _order(items)
-            more = _conflicts(values, items)
-            if not more:
-                break
-            values.stored |= more
-            storage.kept -= more
-    with values.region():
-        items = _share_nests(values, region, items)
-    return Plan(tuple(_schedule(items)), _dropped(values, storage, items))
+        _order(items)
+        with values.region():
+            items = _share_nests(values, region, items)
+        more = _conflicts(values, items)
+        if not more:
+            return Plan(tuple(_schedule(items)), _dropped(values, storage, items))
+        values.stored |= more
+        storage.kept -= more
 
 
 # --- what gets memory ----------------------------------------------------------------------------
@@ -79,20 +78,25 @@ class _Storage:
         self.made: set[Var] = set()
         self.captured: set[Var] = set()
         self.repeated: set[Var] = set()  # evaluated several times per element
+        self.expensive: set[Var] = set()  # not to be computed twice, whatever `cost` says
         self.weight: Counter[Var] = Counter()
         self.cost: dict[Var, int] = {}
+        uses = Counter(v for eqn in region.eqns for v in set(eqn.ins) if isinstance(v, Var))
         for eqn in region.eqns:
-            self._price(eqn)
+            self._price(eqn, uses)
         for eqn in reversed(region.eqns):
             self._visit(eqn)
 
-    def _price(self, eqn: Eqn) -> None:
-        """The operations to evaluate an element of the result."""
+    def _price(self, eqn: Eqn, uses: Counter[Var]) -> None:
+        """The operations to evaluate an element of the result, from what will be in memory."""
         if not eqn.outs or not is_lazy(eqn):
             return
         cost = sum(self.cost.get(v, 0) for v in dict.fromkeys(eqn.ins) if isinstance(v, Var))
         if PRIMS[eqn.prim].elementwise:
             cost += 1 if eqn.prim in _LIGHT else 10
+            if cost > _MEMORY_COST and uses[eqn.out] > 1:
+                self.expensive.add(eqn.out)
+                cost = 0
         self.cost[eqn.out] = cost
 
     def _visit(self, eqn: Eqn) -> None:
@@ -131,7 +135,8 @@ class _Storage:
         if not PRIMS[eqn.prim].elementwise:
             return False
         often = self.weight[out] > 1 or out in self.repeated
-        return out in self.captured or (often and self.cost[out] > _MEMORY_COST)
+        expensive = out in self.expensive or self.cost[out] > _MEMORY_COST
+        return out in self.captured or (often and expensive)
 
     def _pass_on(self, eqn: Eqn) -> None:
         """What holds for a value that is not in memory holds for what it is computed from."""
@@ -309,19 +314,18 @@ def _conflicts(values: Values, items: Sequence[Item]) -> set[Var]:
             for v in _operands(reader):
                 cut(v, killer, killer.kills)
     for item in items:
-        if item.roots and item.roots[0].base is not None:
-            (root,) = item.roots
-            if not root.reads_carried_safely(values, [root]):
-                for v in item.eqn.ins[1:]:
-                    cut(v, item, item.kills)
-        elif item.kills:
-            for v in _operands(item):
-                cut(v, item, item.kills)
+        if item.roots and all(r.reads_carried_safely(values, item.roots) for r in item.roots):
+            continue
+        for v in _operands(item):
+            cut(v, item, item.kills)
     return found
 
 
 def _operands(item: Item) -> list[Atom]:
-    return list(item.eqn.ins) if item.roots else eqn_free_vars(item.eqn)
+    """What is evaluated for `item`; the arrays that it overwrites are needed as they are."""
+    if not item.roots:
+        return eqn_free_vars(item.eqn)
+    return [v for r in item.roots for v in r.eqn.ins if v is not r.base]
 
 
 # --- sharing nests -------------------------------------------------------------------------------
@@ -378,7 +382,7 @@ def _can_share(values: Values, host: Item, item: Item) -> bool:
     keys = [[values.find(axis.key) for axis in r.loops] for r in (first, root)]
     if keys[0] != keys[1]:
         return False
-    if not (item.reads & host.defs or _common_arrays(host, root)):
+    if not (item.reads & host.defs or _is_related(host, root)):
         return False
     if _reaches(item, host, without=host) or _reaches(host, item, without=item):
         return False
@@ -391,9 +395,10 @@ def _can_share(values: Values, host: Item, item: Item) -> bool:
     return all(r.reads_carried_safely(values, together) for r in together)
 
 
-def _common_arrays(host: Item, root: Root) -> bool:
-    mine = {v for v, _ in root.reads}
-    return any(v in mine for r in host.roots for v, _ in r.reads)
+def _is_related(host: Item, root: Root) -> bool:
+    """True where a shared nest saves a pass over an array."""
+    touched = {v for r in host.roots for v, _ in r.reads} | host.kills
+    return root.base in touched or any(v in touched for v, _ in root.reads)
 
 
 def _by_element(values: Values, host: Item, root: Root, made: Var) -> bool:

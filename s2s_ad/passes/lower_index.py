@@ -138,12 +138,14 @@ class Facts:
                 return False
             return self.at_least(value + (bound - lin(index)) * coefficient, least, depth - 1)
         for symbol, coefficient in value.terms:
-            if isinstance(symbol, Op):
-                return any(
+            if isinstance(symbol, Op) and symbol.name in ("min", "max"):
+                # max is at least either of its operands; min must be bounded through both
+                enough = any if (symbol.name == "max") == (coefficient > 0) else all
+                return enough(
                     self.at_least(value + (bound - lin(symbol)) * coefficient, least, depth - 1)
-                    for bound in _op_bounds(symbol, coefficient > 0)
+                    for bound in (symbol.left, symbol.right)
                 )
-        if any(isinstance(s, Var) or c < 0 for s, c in value.terms):
+        if any(not isinstance(s, Extent) or c < 0 for s, c in value.terms):
             return False
         return value.const >= least  # what is left are extents, which are not negative
 
@@ -155,15 +157,6 @@ class Facts:
         if not (self.at_least(a, 0) and self.at_least(b, 0)):
             return False  # a negative one counts from the end
         return self.at_least(a - b, 1) or self.at_least(b - a, 1)
-
-
-def _op_bounds(op: Op, lower: bool) -> list[Lin]:
-    """Sums that are below (`lower`) or above `op`."""
-    if op.name == "max":
-        return [op.left, op.right] if lower else []
-    if op.name == "min":
-        return [] if lower else [op.left, op.right]
-    return []
 
 
 def wrap(index: Lin, extent: Lin, facts: Facts) -> Lin:

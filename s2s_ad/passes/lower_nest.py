@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s2s_ad.ir.build import Builder, boolean, i64, number
-from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Lit, Var
+from s2s_ad.ir.core import ADJOINT, NO_PARAMS, Atom, Eqn, Lit, Var
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.passes.lower_index import Lin, lin
 from s2s_ad.passes.lower_roots import Root
@@ -167,19 +167,20 @@ class _Member:
         return [self.values.extent(v, a) for a in range(v.type.ndim)]
 
     def require_elements(self) -> None:
-        """NumPy has no largest element of nothing, unless it is asked for none."""
+        """NumPy has no largest element of nothing, unless it is asked for none. An adjoint computes
+        again what has been checked before."""
         x, axes = self.eqn.ins[0], self.eqn.params["axes"]
-        facts, scope = self.values.facts, self.scope
-        extents = self.extents(x)
-        reduced = [extents[a] for a in axes if not facts.at_least(extents[a], 1)]
-        if not reduced:
+        scope, extents = self.scope, self.extents(x)
+        some = [self.values.is_positive(x, a) for a in range(x.type.ndim)]
+        reduced = [extents[a] for a in axes if not some[a]]
+        if not reduced or self.eqn.role == ADJOINT:
             return
         found: Atom | None = None
         for extent in reduced:
-            some = scope.emit("gt", (scope.atom(extent), i64(0)))
-            found = some if found is None else scope.emit("and", (found, some))
+            one = scope.emit("gt", (scope.atom(extent), i64(0)))
+            found = one if found is None else scope.emit("and", (found, one))
         for axis in range(len(extents)):
-            if axis not in axes and not facts.at_least(extents[axis], 1):
+            if axis not in axes and not some[axis]:
                 none = scope.emit("le", (scope.atom(extents[axis]), i64(0)))
                 found = scope.emit("or", (found, none))
         scope.require(found, f"{self.eqn.prim.removeprefix('reduce_')} of an empty array")

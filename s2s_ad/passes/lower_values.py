@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region, Var
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import Axis, parse_subscript, split_spec
-from s2s_ad.ir.types import UNKNOWN, Dim
+from s2s_ad.ir.types import I64, UNKNOWN, Dim
 from s2s_ad.passes.lower_expand import EXACT
 from s2s_ad.passes.lower_index import Extent, Facts, Lin, lin, slice_range
 
@@ -52,6 +52,7 @@ class Values:
         self.names: set[str] = set()  # of the arguments, and of the indices of loops around
         self.dims: dict[Hashable, Var] = {}
         self.parent: dict[Hashable, Hashable] = {}
+        self.positive: set[Hashable] = set()  # extents that are known not to be 0
         self.facts = Facts(self.extent)
 
     def learn(self, region: Region) -> None:
@@ -201,6 +202,12 @@ class Values:
         dim: Dim = v.type.shape[axis]
         return self.find(dim if dim != UNKNOWN else self._key(v, axis))
 
+    def is_positive(self, v: Atom, axis: int) -> bool:
+        """True where an extent is known not to be 0."""
+        if self.find(self.key(v, axis)) in map(self.find, self.positive):
+            return True
+        return self.facts.at_least(self.extent(v, axis), 1)
+
     def atom_key(self, a: Atom) -> Hashable:
         if isinstance(a, Lit):
             return a.value
@@ -231,7 +238,9 @@ class Values:
     def note(self, eqn: Eqn) -> None:
         """Learn from `eqn` which extents are equal, now that it has been reached: what NumPy
         would check has been checked before it."""
-        if eqn.prim in ("store", "accum"):
+        if eqn.prim == "assert":
+            self._note_check(eqn.ins[0])
+        elif eqn.prim in ("store", "accum"):
             axes = self.place_axes(eqn)
             value = eqn.ins[1].type.shape
             for place, (a, dim) in zip(axes[len(axes) - len(value) :], enumerate(value)):
@@ -246,14 +255,21 @@ class Values:
                 if isinstance(dim, str) and dim != UNKNOWN:
                     self.union(self._key(eqn.out, axis), dim)
 
+    def _note_check(self, condition: Atom) -> None:
+        check = self.defs.get(condition) if isinstance(condition, Var) else None
+        if check is None or check.prim != "gt" or check.ins[0].type != I64:
+            return
+        if isinstance(check.ins[1], Lit) and check.ins[1].value >= 0:
+            self.positive.add(self.atom_key(check.ins[0]))
+
     @contextmanager
     def region(self) -> Iterator[None]:
         """What is learnt inside is forgotten at the end: it holds in that region only."""
-        before = dict(self.dims), dict(self.parent), set(self.names)
+        before = dict(self.dims), dict(self.parent), set(self.names), set(self.positive)
         try:
             yield
         finally:
-            self.dims, self.parent, self.names = before
+            self.dims, self.parent, self.names, self.positive = before
 
 
 def broadcast_axes(operands: Sequence[Atom]) -> list[list[tuple[Atom, int]]]:

@@ -47,9 +47,7 @@ func f(x: f64[n]) {
 func jacobi(u: f64[n], v: f64[n], k: i64) {
   n: i64 = dim u {axis=0}
   t: i64 = sub n, 1: i64
-  u.9: f64[n] = copy u
-  v.9: f64[n] = copy v
-  u.1: f64[n], v.1: f64[n] = for 0: i64, k, 1: i64, u.9, v.9 { (it: i64, u.2: f64[n], v.2: f64[n])
+  u.1: f64[n], v.1: f64[n] = for 0: i64, k, 1: i64, u, v { (it: i64, u.2: f64[n], v.2: f64[n])
     v.3: f64[n] = for 1: i64, t, 1: i64, v.2 { (i: i64, v.4: f64[n])
       t.1: i64 = sub i, 1: i64
       t.2: i64 = add i, 1: i64

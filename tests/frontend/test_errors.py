@@ -1,4 +1,4 @@
-"""Every kind of error: its class, its code, the user's line and the caret; and the table in docs."""
+"""Every kind of error: its class, its code, the user's line and the caret; the table in docs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import re
 from pathlib import Path
 
 import pytest
-from source_text import define
 
 from s2s_ad.errors import S2SError
 from s2s_ad.frontend import Static, errors, trace
 from s2s_ad.frontend.errors import ALL
 from s2s_ad.ir.types import Type
+from tests.source_text import define
 
 F, N = Type("f64"), Type("i64")
 X, A = Type("f64", ("?",)), Type("f64", ("?", "?"))
 
 #: name -> (error, parameters, argument types, body, caret); the caret's text is marked by «».
 CASES: dict[str, tuple] = {
-    "try": (errors.UnsupportedSyntaxError, "x", [F], "«try:\n    y = x\nexcept Exception:\n    y = 1"),
+    "try": (
+        errors.UnsupportedSyntaxError,
+        "x",
+        [F],
+        "«try:\n    y = x\nexcept Exception:\n    y = 1",
+    ),
     "with": (errors.UnsupportedSyntaxError, "x", [F], "«with open('f'):\n    return x"),
     "yield": (errors.UnsupportedSyntaxError, "x", [F], "«yield x"),
     "async": (errors.UnsupportedSyntaxError, "x", [F], "y = x\n«async def g(): return y\nreturn y"),
@@ -32,14 +37,24 @@ CASES: dict[str, tuple] = {
     "unknown option": (errors.UnsupportedCallError, "x", [X], "return «np.sum(x, where=True)"),
     "print": (errors.UnsupportedCallError, "x", [F], "«print(x)\nreturn x"),
     "string": (errors.UnsupportedTypeError, "x", [F], "return «x + 'a'"),
-    "array truth": (errors.UnsupportedTypeError, "x", [X], "«if x > 0.0:\n    return 1.0\nreturn 2.0"),
+    "array truth": (
+        errors.UnsupportedTypeError,
+        "x",
+        [X],
+        "«if x > 0.0:\n    return 1.0\nreturn 2.0",
+    ),
     "float arange": (errors.UnsupportedTypeError, "x", [F], "return «np.arange(0.0, x, 0.1)"),
     "math of array": (errors.UnsupportedTypeError, "x", [X], "return «math.sin(x)"),
     "float index": (errors.SubscriptError, "x, t", [X, Type("bool")], "return «x[t]"),
     "dynamic axis": (errors.StaticValueError, "A, k", [A, N], "return «np.sum(A, axis=k)"),
     "dynamic item": (errors.StaticValueError, "p, k", [(F, F), N], "return «p[k]"),
     "dynamic step": (errors.StaticValueError, "x, k", [X, N], "return «x[::k]"),
-    "dynamic items": (errors.StaticValueError, "x, n", [F, N], "return sum(«[x for i in range(n)])"),
+    "dynamic items": (
+        errors.StaticValueError,
+        "x, n",
+        [F, N],
+        "return sum(«[x for i in range(n)])",
+    ),
     "extents": (errors.ShapeError, "x", [Type("f64", (3,))], "return «x + np.zeros(4)"),
     "too many indices": (errors.ShapeError, "x", [X], "return «x[0, 1]"),
     "array into element": (errors.ShapeError, "x, A", [X, A], "«x[0] = A\nreturn x"),
@@ -54,7 +69,7 @@ CASES: dict[str, tuple] = {
         errors.AliasError,
         "x, n",
         [X, N],
-        "old = x\nfor t in range(n):\n    s = «old[0]\n    x[0] = s + 1.0\n    x = x * 2.0\nreturn x",
+        "o = x\nfor t in range(n):\n    s = «o[0]\n    x[0] = s + 1.0\n    x = x * 2.0\nreturn x",
     ),
     "swapped argument": (
         errors.AliasError,
@@ -94,7 +109,12 @@ CASES: dict[str, tuple] = {
     "attribute write": (errors.MutationError, "x", [F], "«x.a = 1.0\nreturn x"),
     "dict write": (errors.MutationError, "x", [F], "d = {'a': 1.0}\n«d['a'] = x\nreturn x"),
     "two masks": (errors.SubscriptError, "A", [A], "return «A[A > 0.0, 0]"),
-    "apart": (errors.SubscriptError, "C, i", [Type("f64", ("?",) * 3), Type("i64", ("?",))], "return «C[i, :, i]"),
+    "apart": (
+        errors.SubscriptError,
+        "C, i",
+        [Type("f64", ("?",) * 3), Type("i64", ("?",))],
+        "return «C[i, :, i]",
+    ),
     "out of bounds": (errors.SubscriptError, "x", [Type("f64", (3,))], "return «x[3]"),
 }
 

@@ -125,7 +125,7 @@ def equations(func, prim):
         ("store_self_same", 1, 0),  # x is read where it is written: no temporary
         ("store_self_shifted", 2, 1),
         ("store_self_rows", 1, 0),  # rows 1 and 2 are provably different
-        ("old_and_new", 2, 1),
+        ("old_and_new", 1, 1),  # the old element is read before it is written
         ("two_stores", 1, 0),
         ("accum_zeros", 1, 1),  # zeros that are overwritten are never made
         ("triangular", 4, 0),

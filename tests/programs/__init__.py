@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """`inputs` are (label, arguments); `outputs` names the arguments whose final values count, for
     functions that return nothing; `wrt` is what is differentiated, None for all floats. `fd_rtol`

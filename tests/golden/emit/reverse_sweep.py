@@ -8,9 +8,9 @@ def f_grad(x, h):
         y = y * dy
 
     # reverse sweep
-    # for i in range(n):
     x_bar = np.zeros(n)
     m = n - 1
+    # for i in range(n):
     y_bar = 1.0
     h_bar = 0.0
     for i in range(m, -1, -1):
