@@ -14,7 +14,7 @@ from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Lit, Region, Var, eqn_us
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
 from s2s_ad.passes.putback import overwritten
-from s2s_ad.passes.tape import Forward, ordinal, tape_spec
+from s2s_ad.passes.tape import Forward, ordinal, start_and_step, tape_spec
 from s2s_ad.rule import TRANSPOSES
 
 
@@ -108,14 +108,11 @@ class Reverse:
             return tape
         if scope in self.ahead.stacks:
             indices = [self._top(scope, frame)]
-        elif scope in self.ahead.growing:
-            indices = [self._from(frame)(self.program.index_of(scope))]
         else:
             look = self._from(frame)
             indices = [
-                ordinal(frame.b, look(self.program.index_of(n)), look(start), look(step))
+                ordinal(frame.b, look(self.program.index_of(n)), *map(look, start_and_step(n)))
                 for n in scope.loops()
-                for start, _, step in [n.eqn.ins[:3]]
             ]
         spec = tape_spec(indices, a)
         return frame.b.emit("load", tape, *indices, spec=spec, name=a.name, type=a.type)

@@ -8,9 +8,10 @@
                                              }
 
 A tape has one axis per loop around the value where all trip counts are known before the outermost
-loop: it is allocated there, and indexed by the iterations. Else (a `while`, a triangular nest) it
-is a stack: it grows, and a counter gives the position. A value in a branch outside all loops needs
-no tape: the branch gets a further result.
+loop: it is allocated there, and indexed by the iterations. Else it is a stack, and a counter gives
+the position: of known size where the bounds are arithmetic on outer indices (a triangular nest is
+counted beforehand), growing where they are not (a `while`, a `for` that may end early). A value in
+a branch outside all loops needs no tape: the branch gets a further result.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, boolean, i64, number
 from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, UNKNOWN, Type
 
 #: The first size of a stack, in entries.
@@ -100,6 +102,17 @@ def ordinal(b: Builder, index: Atom, start: Atom, step: Atom) -> Atom:
     if step == i64(1):
         return index if start == i64(0) else b.emit("sub", index, start, name="k")
     return b.emit("floordiv", b.emit("sub", index, start, name="k"), step, name="k")
+
+
+def start_and_step(node: Node) -> tuple[Atom, Atom]:
+    """Of the index of a loop; a `while` counts from 0."""
+    return (i64(0), i64(1)) if node.eqn.prim == "while" else (node.eqn.ins[0], node.eqn.ins[2])
+
+
+def _runs_to_its_end(node: Node) -> bool:
+    """True for a `for` that cannot end early: its trip count is known when it starts, and it is
+    not merely a bound, which may be far too large to allocate."""
+    return node.eqn.prim == "for" and not node.eqn.params.get("exit")
 
 
 def trip_count(b: Builder, start: Atom, stop: Atom, step: Atom) -> Atom:
@@ -210,13 +223,14 @@ class _Sweep:
         inside = [s for s in self.plan.saved if s.loops()[:1] == [outermost]]
         for scope in sorted(inside, key=lambda s: s.depth):
             trips = self._trips(scope, outermost, b)
-            grows = trips is None
-            if grows:
-                self.out.growing.add(scope)
-                trips = [i64(STACK)]
-            if grows and scope.depth > 1:
+            if trips is None and scope.depth > 1:
                 self.out.stacks.append(scope)
                 self.state[scope] = i64(0)
+            total = self._entries(scope, outermost, b) if trips is None else None
+            grows = trips is None and total is None
+            if grows:
+                self.out.growing.add(scope)
+            trips = trips or [i64(STACK) if total is None else total]
             for v in self.plan.saved[scope]:
                 shape = [*trips, *self._extents(v, outermost, b)]
                 known = tuple(_static(a) for a in shape)
@@ -232,11 +246,52 @@ class _Sweep:
         """The trip counts of the loops around `scope`; None where one is not known beforehand."""
         bounds = []
         for node in scope.loops():
-            known = node.eqn.prim == "for"
-            if not known or not all(self._outside(a, outermost) for a in node.eqn.ins[:3]):
+            if not _runs_to_its_end(node):
+                return None
+            if not all(self._outside(a, outermost) for a in node.eqn.ins[:3]):
                 return None
             bounds.append(node.eqn.ins[:3])
         return [trip_count(b, *three) for three in bounds]
+
+    def _entries(self, scope: Node, outermost: Node, b: Builder) -> Atom | None:
+        """How often the body of `scope` runs in all, counted beforehand by running the loops around
+        it, where their bounds are arithmetic on indices; else None."""
+        loops = scope.loops()
+        if not all(map(_runs_to_its_end, loops)):
+            return None
+
+        def count(level: int, b: Builder, env: dict[Var, Atom], total: Atom) -> Atom | None:
+            eqn = loops[level].eqn
+            bounds = [self._bound(a, outermost, b, env) for a in eqn.ins[:3]]
+            if None in bounds:
+                return None
+            if level == len(loops) - 1:
+                return b.emit("add", total, trip_count(b, *bounds), name="entries")
+            inner = Builder(b.loc)
+            own = self.program.index_of(loops[level])
+            index, so_far = Var(own.name, I64), Var("entries", I64)
+            after = count(level + 1, inner, {**env, own: index}, so_far)
+            if after is None:
+                return None
+            region = inner.region((index, so_far), (after,))
+            return b.equation("for", (*bounds, total), None, (region,), ("entries",))[0]
+
+        return count(0, b, {}, i64(0))
+
+    def _bound(self, a: Atom, outermost: Node, b: Builder, env: dict[Var, Atom]) -> Atom | None:
+        """A loop bound, from outer indices (in `env`) and what is known before the loops."""
+        if self._outside(a, outermost):
+            return a
+        if a in env:
+            return env[a]
+        eqn = self.program.definition.get(a)
+        if eqn is None or not PRIMS[eqn.prim].elementwise or eqn.out.type != I64:
+            return None
+        ins = [self._bound(operand, outermost, b, env) for operand in eqn.ins]
+        if None in ins:
+            return None
+        env[a] = b.emit(eqn.prim, *ins, name=a.name, **eqn.params)
+        return env[a]
 
     def _extents(self, v: Var, outermost: Node, b: Builder) -> list[Atom]:
         def dim(array: Var, axis: int) -> Atom | None:
@@ -266,14 +321,14 @@ class _Sweep:
             self.state[v] = v
             return
         tape = self.state[v]
-        if scope in self.out.growing:
-            indices = [self.state.get(scope, self.program.index_of(scope))]
-            tape = b.emit("grow", tape, indices[0], name=tape.name)
+        if scope in self.state:
+            indices = [self.state[scope]]
         else:
             indices = [
-                ordinal(b, self.program.index_of(n), n.eqn.ins[0], n.eqn.ins[2])
-                for n in scope.loops()
+                ordinal(b, self.program.index_of(n), *start_and_step(n)) for n in scope.loops()
             ]
+        if scope in self.out.growing:
+            tape = b.emit("grow", tape, indices[0], name=tape.name)
         self.state[v] = b.emit(
             "store", tape, v, *indices, spec=tape_spec(indices, v), name=tape.name, type=tape.type
         )
