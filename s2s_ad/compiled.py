@@ -128,10 +128,11 @@ def as_program(derived: Derived) -> Program:
 
 
 def builder(
-    spec: Spec, items: Sequence[str], types: Sequence[Type], jit: bool
+    spec: Spec, items: Sequence[str], types: Sequence[Type], jit: bool, whole: bool = True
 ) -> Callable[[Any, Any], Any]:
     """A function of what a kernel returns, `r`, and its arguments, `a`, that makes a value of
-    structure `spec`. `items` are its leaves as expressions in `r` and `a`, `types` their types.
+    structure `spec`. `items` are its leaves as expressions in `r` and `a`, `types` their types;
+    `whole` says that a kernel returns nothing else.
     numba gives every scalar as a Python number, NumPy as one of its own."""
     names: dict[str, Any] = {"_build": build, "_scalar": scalar}
     pending = iter(zip(items, types))
@@ -151,7 +152,7 @@ def builder(
         return f"_build({constant(node.cls)}, {constant(node.keys)}, [{', '.join(parts)}])"
 
     body = expression(spec, leaf, lambda known: constant(known.value), make)
-    if len(items) > 1 and body == f"({', '.join(result_items(len(items)))})":
+    if whole and len(items) > 1 and body == f"({', '.join(result_items(len(items)))})":
         body = "r"
     return eval(f"lambda r, a: {body}", names)  # indices and names of ours, nothing of the user's
 
@@ -221,9 +222,16 @@ class Specialisation:
 
     def _check_overlap(self, leaves: Sequence[Any]) -> None:
         """OverlapError where an array that the function writes to shares memory with another."""
+        own = len(self.derived.program.func.params) - len(self.captures)
+        seeds = range(own, len(leaves) - len(self.captures))  # read only: they may overlap
         for p in self.writes:
             for q, other in enumerate(leaves):
-                if q != p and np.may_share_memory(leaves[p], other) and _overlap(leaves[p], other):
+                if (
+                    q != p
+                    and q not in seeds
+                    and np.may_share_memory(leaves[p], other)
+                    and _overlap(leaves[p], other)
+                ):
                     raise OverlapError(
                         f"{self._path(p)} and {self._path(q)} share memory, and the function "
                         f"writes to {self._path(p)}",
@@ -302,7 +310,7 @@ def _pullback_maker(
     types = [r.type for r in ahead.results]
     count = sum(1 for _ in leaf_specs(derived.program.out))
     items = [f"r[{k}]" for k in range(count)]
-    value_of = builder(derived.program.out, items, types[:count], jit)
+    value_of = builder(derived.program.out, items, types[:count], jit, whole=False)
     plan = _Backward(derived.program.out, kernel, _finisher(derived, back, jit))
 
     def finish(result: Any, leaves: Any) -> tuple[Any, Pullback]:

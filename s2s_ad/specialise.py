@@ -172,9 +172,9 @@ def select_outputs(program: Program, outputs: Outputs) -> Program:
             continue
         argument = next((a for a in program.arguments if a.name == name), None)
         params = [func.params[i] for i in program.leaf_range(argument)] if argument else []
-        if not any(p in written for p in params):
+        if not any(p.type.is_array for p in params):
             raise OutputsError(
-                f"outputs={name!r}: {func.name} has no argument of this name that it writes to",
+                f"outputs={name!r}: {func.name} has no argument of this name that holds an array",
                 advice="outputs takes 'return' and names of arguments that are written to",
             )
         chosen += [written.get(p, p) for p in params]

@@ -335,7 +335,7 @@ REFUSED = {
     "dict value": (errors.NotScalarError, lambda: grad(both)(X)),
     "integer value": (errors.NotScalarError, lambda: grad(lambda x: len(x))(X)),
     "no value": (errors.OutputsError, lambda: grad(lambda x: None)(1.0)),
-    "outputs": (errors.OutputsError, lambda: vjp(cached, outputs="y")(X, X.copy())),
+    "outputs": (errors.OutputsError, lambda: vjp(cached, outputs="q")(X, X.copy())),
     "type": (errors.ArgumentTypeError, lambda: grad(area)(object(), 1.0)),
     "dtype": (errors.ArgumentTypeError, lambda: grad(total)(np.ones(3, np.float16))),
     "matrix": (errors.ArgumentTypeError, lambda: grad(total)(np.ma.ones(3))),

@@ -6,7 +6,8 @@ from functools import cache
 
 import pytest
 
-from s2s_ad import differentiate
+from s2s_ad import differentiate, jvp
+from s2s_ad.errors import S2SError
 from tests.derivative_checks import Derivatives
 from tests.numerics import assert_same, call_with_effects, same_signature
 from tests.programs import (
@@ -18,6 +19,7 @@ from tests.programs import (
     inplace,
     language,
     linalg,
+    normal,
     ode,
     statistics,
     stencils,
@@ -85,6 +87,24 @@ def test_primal_uncompiled(program: Program, index: int) -> None:
     primal = differentiate(program.fn, jit=False)
     args = program.inputs[index][1]
     assert_same(call_with_effects(primal, args), call_with_effects(program.fn, args), 1e-14)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_swapped_buffers(steps: int) -> None:
+    """Gradients are exact; the primal, which would have to leave the caller's array in one of two
+    states, is refused."""
+    args = (normal(7), steps)
+    Derivatives(stencils.swapped_buffers, jit=False).check(args)
+    with pytest.raises(S2SError, match="depends on which array"):
+        differentiate(stencils.swapped_buffers, jit=False)(*args)
+
+
+def test_tangents_may_share_memory_with_primals() -> None:
+    a = normal(5)
+    fn = inplace.running_product
+    _, shared = jvp(fn, jit=False)((a,), (a,))
+    _, apart = jvp(fn, jit=False)((a,), (a.copy(),))
+    assert shared == apart
 
 
 def test_the_compiled_programs_exist() -> None:

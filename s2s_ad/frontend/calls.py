@@ -23,7 +23,7 @@ from s2s_ad.frontend.errors import (
 )
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.known import known
-from s2s_ad.frontend.liveness import assigned
+from s2s_ad.frontend.liveness import assigned, captured
 from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
 from s2s_ad.frontend.values import (
     Bound,
@@ -37,6 +37,9 @@ from s2s_ad.frontend.values import (
     is_dynamic,
     is_namedtuple,
 )
+
+#: How often a function may be active at once: a quadrature of a quadrature is not a recursion.
+NESTED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +213,7 @@ def bind(
 def run(cx: Context, frame: Frame) -> Any:
     """Interpret a function's body in `frame`; what it returns."""
     source, caller = frame.source, cx.frame
-    if source.node in cx.active:
+    if cx.active.count(source.node) == NESTED:
         cx.fail(
             RecursiveCallError,
             f"{source.name!r} calls itself",
@@ -220,7 +223,8 @@ def run(cx: Context, frame: Frame) -> Any:
     cx.active.append(source.node)
     if caller is not None:
         cx.chain.append(loc)
-    frame.assigned = assigned(source.node)
+    frame.assigned = assigned(source.node) | frozenset(frame.locals)
+    frame.captured = captured(source.node)
     frame.locals["%return"] = False
     try:
         cx.frame = frame

@@ -22,16 +22,18 @@ from s2s_ad.ir.types import BOOL, I64, Dim, Type
 @dataclass(frozen=True)
 class Capture:
     """An array that the function reads from around it: an extra parameter. `get()` returns the
-    live object."""
+    live object; `key` says where it was found first."""
 
     name: str
     get: Callable[[], Any]
+    key: tuple = ()
 
 
 @dataclass(eq=False)
 class Frame:
-    """The variables of a function that is being interpreted. Names that start with `%` are the
-    interpreter's own: %return, %value, %break and %continue."""
+    """The variables of a function that is being interpreted. `assigned` are the names it binds,
+    `captured` those that nested functions read: they count as read everywhere. Names that start
+    with `%` are the interpreter's own: %return, %value, %break and %continue."""
 
     source: Source
     locals: dict[str, Any]
@@ -39,6 +41,7 @@ class Frame:
     closure: dict[str, Callable[[], Any]]
     outer: Frame | None = None
     assigned: frozenset[str] = frozenset()
+    captured: frozenset[str] = frozenset()
     return_names: set[tuple[str, ...]] = field(default_factory=set)
 
 
@@ -181,7 +184,7 @@ class Context:
     def mark_extent(self, var: Var, dim: str) -> None:
         self.weak.add(var)
         self.nonneg.add(var)
-        self.affine[var] = split_dim(dim)
+        self.affine[var] = (dim, 0)
 
     def is_nonneg(self, value: Any) -> bool:
         if isinstance(value, Var):

@@ -11,7 +11,7 @@ from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, StaticValueError, UnsupportedTypeError
 from s2s_ad.frontend.iteration import length
 from s2s_ad.frontend.known import dtype_name
-from s2s_ad.frontend.memory import read
+from s2s_ad.frontend.memory import contiguous, read
 from s2s_ad.frontend.registry import handles
 from s2s_ad.frontend.subscripts import put
 from s2s_ad.frontend.values import View, describe, is_array, is_atom, is_number, is_scalar
@@ -179,7 +179,13 @@ def array(cx: Context, object: Any, dtype: Any = None) -> Any:
     return copied(cx, value)
 
 
-@handles(np.asarray, np.ascontiguousarray)
+@handles(np.ascontiguousarray)
+def ascontiguousarray(cx: Context, a: Any, dtype: Any = None) -> Any:
+    value = asarray(cx, a, dtype)
+    return value if not is_array(value) or contiguous(value) else copied(cx, value)
+
+
+@handles(np.asarray)
 def asarray(cx: Context, a: Any, dtype: Any = None) -> Any:
     value = ar.as_array(cx, a)
     if dtype is None or dtype_arg(cx, dtype, "") == ar.dtype_of(cx, value)[0]:
@@ -281,7 +287,15 @@ def flatnonzero(cx: Context, a: Any) -> Any:
     return nonzero(cx, a)
 
 
-@handles(np.diag, np.diagonal)
+@handles(np.diagonal, method="diagonal")
+def diagonal_view(cx: Context, a: Any) -> Any:
+    """NumPy gives a view: a write to the array makes later reads of this an error."""
+    out = diagonal(cx, a)
+    cx.link(out.cell, {a.cell} | cx.alias.get(a.cell, set()))
+    return out
+
+
+@handles(np.diag)
 def diagonal(cx: Context, v: Any) -> Any:
     """The diagonal of a square array as a vector, or a vector as a diagonal array."""
     from s2s_ad.frontend.linear import check_square

@@ -91,7 +91,7 @@ def _rounding(prim: str, *functions: Any) -> None:
     def handler(cx: Context, x: Any) -> Any:
         x = strong(cx, ar.as_array(cx, x))
         if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
-            return x
+            return positive(cx, x)
         return ar.unary_float(cx, prim, x)
 
     handles(*functions)(handler)

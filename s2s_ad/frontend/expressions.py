@@ -22,7 +22,7 @@ from s2s_ad.frontend.errors import (
 from s2s_ad.frontend.flow import choose, short_circuit
 from s2s_ad.frontend.known import attribute, known, lookup
 from s2s_ad.frontend.linear import matmul
-from s2s_ad.frontend.memory import extent, transposed
+from s2s_ad.frontend.memory import extent, read, transposed
 from s2s_ad.frontend.registry import METHODS, unknown
 from s2s_ad.frontend.subscripts import Slice
 from s2s_ad.frontend.values import (
@@ -140,7 +140,7 @@ def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
         return ar.logical_not(cx, value)
     if isinstance(node.op, gast.UAdd):
         ar.dtype_of(cx, value)
-        return value
+        return cx.fresh(read(cx, value)) if is_array(value) else value
     if isinstance(node.op, gast.USub):
         return ar.negate(cx, value)
     dtype, weak = ar.dtype_of(cx, value)

@@ -27,6 +27,8 @@ def shifted(dim: Dim, by: int) -> Dim:
     if dim == UNKNOWN:
         return dim
     base, shift = split_dim(dim)
+    if shift < 0 < by:  # max(n - 1, 0) + 1 is not n where n is 0
+        return f"{dim}{by:+d}"
     total = shift + by
     return f"{base}{total:+d}" if total else base
 

@@ -39,11 +39,13 @@ Thunk = Callable[[], None]
 
 @dataclass
 class Branch:
-    """A path that has been interpreted: its equations, and the state at its end."""
+    """A path that has been interpreted: its equations, and the state at its end. Cells whose serial
+    is at most `older` were there before it."""
 
     builder: Builder
     state: State
     locals: dict[str, Any]
+    older: int = 0
 
     def version(self, cell: Cell) -> Atom:
         return self.state.memory.get(cell, cell.initial)
@@ -52,7 +54,7 @@ class Branch:
 def run_branch(cx: Context, body: Thunk) -> Branch:
     """Interpret `body` apart: on copies of the state, into equations of its own."""
     builder, state, names = cx.builder, cx.state, cx.frame.locals
-    branch = Branch(Builder(cx.loc), state.fork(), dict(names))
+    branch = Branch(Builder(cx.loc), state.fork(), dict(names), cx.serial)
     frame = cx.frame
     try:
         cx.builder, cx.state, frame.locals = branch.builder, branch.state, branch.locals
@@ -75,22 +77,25 @@ def within(cx: Context, branch: Branch) -> Iterator[None]:
         cx.builder, cx.state = builder, state
 
 
-def conditional(cx: Context, cond: Any, then: Thunk, other: Thunk, live: Names | None) -> None:
+def conditional(
+    cx: Context, cond: Any, then: Thunk | Branch, other: Thunk, live: Names | None
+) -> None:
     """Interpret `then` or `other`; where `cond` is not known, both, and join what they leave.
 
-    `live` are the names that may be read afterwards; None stands for all."""
+    `live` are the names that may be read afterwards; None stands for all. `then` may have been
+    interpreted already."""
     if isinstance(cond, (bool, Lit)):
         known = cond if isinstance(cond, bool) else cond.value
         return then() if known else other()
-    older = cx.serial
-    a, b = run_branch(cx, then), run_branch(cx, other)
+    a = then if isinstance(then, Branch) else run_branch(cx, then)
+    b = run_branch(cx, other)
     if a.state.dead and b.state.dead:
         _emit_if(cx, cond, a, b, [], [], [])
         cx.state.dead = True
         return None
     if a.state.dead or b.state.dead:
         return _survivor(cx, cond, a, b)
-    return join_branches(cx, cond, a, b, older, live)
+    return join_branches(cx, cond, a, b, live)
 
 
 def _survivor(cx: Context, cond: Atom, a: Branch, b: Branch) -> None:
@@ -119,15 +124,14 @@ def _emit_if(
     return cx.builder.equation("if", [cond], {}, regions, names, types)
 
 
-def join_branches(
-    cx: Context, cond: Atom, a: Branch, b: Branch, older: int, live: Names | None
-) -> None:
+def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | None) -> None:
     """Emit the `if` of two interpreted paths and go on from both."""
-    base, joiner = cx.state, Joiner(cx, cx.state.facts)
+    base, older, joiner = cx.state, a.older, Joiner(cx, cx.state.facts)
     shapes: dict[str, Any] = {}
+    kept = cx.frame.captured
     for name in dict.fromkeys([*cx.frame.locals, *a.locals, *b.locals]):
         va, vb = a.locals.get(name, UNDEFINED), b.locals.get(name, UNDEFINED)
-        if live is None or name in live or name.startswith("%") or same(va, vb):
+        if live is None or name in live | kept or name.startswith("%") or same(va, vb):
             shapes[name] = joiner.widen(Keep(va), vb, name)
     leaves = leaves_of(shapes)
     arrays = [leaf for leaf in leaves if isinstance(leaf, Arr)]
@@ -217,22 +221,28 @@ PLAIN = {
 }
 
 
-def choose(cx: Context, cond: Any, then: Callable[[], Any], other: Callable[[], Any]) -> Any:
+def choose(
+    cx: Context, cond: Any, then: Callable[[], Any] | Branch, other: Callable[[], Any]
+) -> Any:
     """`then() if cond else other()`; only the one that is chosen is evaluated when running."""
     frame = cx.frame
-
-    def put(thunk: Callable[[], Any]) -> Thunk:
-        def run() -> None:
-            frame.locals["%expr"] = thunk()
-
-        return run
-
     outer = frame.locals.get("%expr", UNDEFINED)
-    conditional(cx, cond, put(then), put(other), None)
+    first = then if isinstance(then, Branch) else _put(cx, then)
+    conditional(cx, cond, first, _put(cx, other), None)
     value = frame.locals.pop("%expr", None)
     if outer is not UNDEFINED:
         frame.locals["%expr"] = outer
     return value
+
+
+def _put(cx: Context, thunk: Callable[[], Any]) -> Thunk:
+    """`thunk`, leaving its value in %expr."""
+
+    def run() -> None:
+        value = thunk()
+        cx.frame.locals["%expr"] = value
+
+    return run
 
 
 def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any]) -> Any:
@@ -241,18 +251,17 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
     first = first.value if isinstance(first, Lit) else first
     if isinstance(first, bool):
         return second() if first == (prim == "and") else first
-    found: list[Any] = []
-    trial = run_branch(cx, lambda: found.append(second()))
+    trial = run_branch(cx, _put(cx, second))
     if _plain(cx, trial):
         cx.builder.eqns.extend(trial.builder.eqns)
-        return both(cx, first, found[0], prim)
+        return both(cx, first, trial.locals["%expr"], prim)
     if prim == "and":
-        return choose(cx, first, second, lambda: False)
-    return choose(cx, first, lambda: True, second)
+        return choose(cx, first, trial, lambda: False)
+    return choose(cx, logical_not(cx, first), trial, lambda: True)
 
 
 def _plain(cx: Context, branch: Branch) -> bool:
     eqns: list[Eqn] = branch.builder.eqns
-    if not same(branch.locals, cx.frame.locals):
+    if not same({**branch.locals, "%expr": None}, {**cx.frame.locals, "%expr": None}):
         return False
     return all(e.prim in PLAIN and not e.out.type.is_array for e in eqns) and not branch.state.dead

@@ -9,6 +9,7 @@ from typing import Any
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import StaticValueError, UnsupportedTypeError
+from s2s_ad.frontend.facts import shifted
 from s2s_ad.frontend.memory import element, extent
 from s2s_ad.frontend.values import (
     Enumerate,
@@ -144,6 +145,8 @@ def length(cx: Context, start: Any, stop: Any, step: Any) -> Any:
         return span
     out = ar.elementwise(cx, "maximum", (span, 0), "i64", weak=True)
     cx.nonneg.add(out)
+    if span in cx.affine:
+        cx.memo[("atom", out)] = shifted(*cx.affine[span])
     return out
 
 

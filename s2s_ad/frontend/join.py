@@ -13,6 +13,7 @@ from typing import Any
 
 from s2s_ad.frontend.arithmetic import KIND, convert, dtype_of, literal
 from s2s_ad.frontend.context import Context, State
+from s2s_ad.frontend.facts import Facts, split_dim
 from s2s_ad.frontend.values import (
     Cell,
     Conflict,
@@ -27,7 +28,7 @@ from s2s_ad.frontend.values import (
 )
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit, Var
-from s2s_ad.ir.types import BOOL, Type, promote
+from s2s_ad.ir.types import BOOL, Dim, Type, promote
 
 #: Which of a join's arrays may share memory with each other, by position.
 Pairs = set[tuple[int, int]]
@@ -109,8 +110,10 @@ class Clash:
 class Joiner:
     """Finds the shapes of all names of one join; arrays that two names share stay shared."""
 
-    def __init__(self, cx: Context, facts: Any) -> None:
-        self.cx, self.facts = cx, facts
+    def __init__(self, cx: Context, facts: Facts, outside: frozenset[str] | None = None) -> None:
+        """`outside` are the extent symbols that mean the same in every iteration of a loop; None
+        for a branch, where all do."""
+        self.cx, self.facts, self.outside = cx, facts, outside
         self.arrays: dict[tuple[View | None, View | None], Arr] = {}
 
     def general(self, value: Any, flagged: bool = True) -> Any:
@@ -118,7 +121,7 @@ class Joiner:
         if isinstance(value, Undefined):
             return Opt(None, Flag() if flagged else None)
         if isinstance(value, Maybe):
-            return Opt(self.general(value.value), Flag() if flagged else None)
+            return Opt(self.defined(Keep(value.value)), Flag() if flagged else None)
         if isinstance(value, Conflict):
             return Clash(value.message)
         if is_scalar(value):
@@ -149,7 +152,8 @@ class Joiner:
             item = Keep(value) if shape.item is None else self.widen(shape.item, value, name)
             return Opt(self.defined(item), shape.flag)
         if isinstance(value, (Undefined, Maybe)):
-            return self.widen(Opt(shape, None if name.startswith("%") else Flag()), value, name)
+            flag = None if name.startswith("%") else Flag()
+            return self.widen(Opt(self.defined(shape), flag), value, name)
         return self._same_kind(shape, value, name)
 
     def _unlike(self, wide: Keep, value: Any, name: str) -> Any:
@@ -177,7 +181,8 @@ class Joiner:
         """What an optional value is carried as: its numbers and arrays are leaves."""
         if isinstance(shape, Keep) and (is_scalar(shape.value) or is_array(shape.value)):
             if is_array(shape.value):
-                return self._once(Arr(shape.value.type, (None, shape.value)))
+                start = Arr(shape.value.type, (None, None))
+                return self.array(start, shape.value, "d")
             return self.general(shape.value)
         if isinstance(shape, Keep) and children(shape.value) is not None:
             shape = self.general(shape.value)
@@ -203,7 +208,7 @@ class Joiner:
             return Clash(_clash(name, f"an array {a}", f"an array {b}"))
         fresh, dims = set(shape.fresh), list(a.shape)
         for axis, (x, y) in enumerate(zip(a.shape, b.shape)):
-            if axis not in fresh and not self.facts.equal(x, y):
+            if axis not in fresh and not (self.facts.equal(x, y) and self.lasting(y)):
                 fresh.add(axis)
                 dims[axis] = self.cx.symbol(OWN_NAMES.get(name, name))
         dtype = a.dtype if a.dtype == b.dtype else promote(a.dtype, b.dtype)
@@ -211,6 +216,15 @@ class Joiner:
         return self._once(
             Arr(kind, (shape.views[0], value), frozenset(fresh), set(shape.sources), shape.cell)
         )
+
+    def lasting(self, dim: Dim) -> bool:
+        """True for an extent that is the same before, in and after the loop."""
+        if self.outside is None or isinstance(dim, int):
+            return True
+        base, _ = split_dim(dim)
+        while split_dim(base)[1]:
+            base, _ = split_dim(base)
+        return base in self.outside
 
     def _once(self, arr: Arr) -> Arr:
         return self.arrays.setdefault(arr.views, arr)

@@ -25,11 +25,13 @@ CONSTANT_MODULES = ("numpy", "math", "scipy", "builtins", "functools", "numba", 
 def known(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple = ()) -> Any:
     """A Python object as a value. `get` reads it again later; None where it cannot change."""
     if isinstance(obj, np.ndarray):
-        return capture(cx, obj, get or (lambda: obj), name)
+        return capture(cx, obj, get or (lambda: obj), name, key)
     if isinstance(obj, np.generic):
         obj_value = Lit(obj.item(), Type(dtype_name(cx, obj.dtype, name)))
         _guard(cx, obj, get, key)
         return obj_value
+    if type(obj) in (tuple, list, dict):
+        _guard(cx, tuple(obj) if type(obj) is dict else len(obj), _keys_getter(get), (*key, "keys"))
     if type(obj) in (tuple, list):
         items = [
             known(cx, item, _item_getter(get, k), f"{name}_{k}", (*key, k))
@@ -49,6 +51,7 @@ def known(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple = ())
         ]
         return dataclasses.replace(record, items=tuple(items))
     if is_dataclass_instance(obj):
+        _guard(cx, type(obj), None if get is None else (lambda: type(get())), (*key, "type"))
         record = record_of(obj)
         items = [
             known(cx, item, _attr_getter(get, n), f"{name}_{n}", (*key, n))
@@ -58,6 +61,16 @@ def known(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple = ())
     if not isinstance(obj, types.ModuleType):
         _guard(cx, obj, get, key)
     return obj
+
+
+def _keys_getter(get: Getter | None) -> Getter | None:
+    """What reads the length of a sequence, or the keys of a dict."""
+
+    def keys() -> Any:
+        obj = get()
+        return tuple(obj) if type(obj) is dict else len(obj)
+
+    return None if get is None else keys
 
 
 def _item_getter(get: Getter | None, key: Any) -> Getter | None:
@@ -85,8 +98,9 @@ def dtype_name(cx: Context, dtype: Any, name: str) -> str:
         )
 
 
-def capture(cx: Context, obj: np.ndarray, get: Getter, name: str) -> View:
-    """An array from around the function, as an extra parameter; one for each array object."""
+def capture(cx: Context, obj: np.ndarray, get: Getter, name: str, key: tuple = ()) -> View:
+    """An array from around the function, as an extra parameter; one for each array object. That two
+    places hold the same object is guarded."""
     if id(obj) not in cx.captured:
         dtype = dtype_name(cx, obj.dtype, name)
         if obj.ndim == 0:
@@ -102,8 +116,11 @@ def capture(cx: Context, obj: np.ndarray, get: Getter, name: str) -> View:
         var = Var(clean, Type(dtype, tuple(dims)))
         cell = cx.new_cell(var)
         cell.serial = 0  # as old as the parameters, wherever it is met first
-        cx.captured[id(obj)] = (Capture(name, get), View(cell, (), var.type), obj)
-    return cx.captured[id(obj)][1]
+        cx.captured[id(obj)] = (Capture(name, get, key), View(cell, (), var.type), obj)
+    first, view, _ = cx.captured[id(obj)]
+    if key != first.key:
+        cx.guards.setdefault((*key, "is"), (lambda: get() is first.get(), True))
+    return view
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -117,9 +134,11 @@ def lookup(cx: Context, name: str) -> Any:
     if name in frame.assigned:
         cx.fail(UndefinedNameError, f"{name!r} has no value here")
     while frame.outer is not None:
-        if name in frame.outer.locals:
-            return frame.outer.locals[name]
         frame = frame.outer
+        if name in frame.locals:
+            return frame.locals[name]
+        if name in frame.assigned:
+            cx.fail(UndefinedNameError, f"{name!r} has no value here")
     if name in frame.closure:
         get = frame.closure[name]
         try:

@@ -43,6 +43,13 @@ def assigned(node: gast.AST) -> Names:
     return frozenset(found)
 
 
+@functools.lru_cache(maxsize=1024)
+def captured(node: gast.AST) -> Names:
+    """Names that functions nested in `node` read; they may be read whenever these are called."""
+    nested = (n for n in gast.walk(node) if isinstance(n, SCOPES) and n is not node)
+    return NONE.union(*map(reads, nested))
+
+
 def live_before(stmts: Sequence[gast.AST], after: Names, exits: Names) -> Names:
     """The names that may be read from the start of `stmts` on, when `after` may be read after them
     and `exits` after a `break` or `continue`."""

@@ -128,14 +128,14 @@ def settle(
 
     `names` may be read at the head of the loop or after it; of these, numbers that are `rebound` in
     the body are carried from the start."""
-    older, before = cx.serial, cx.state
+    older, before, outside = cx.serial, cx.state, frozenset(cx.symbols)
     start = {n: cx.frame.locals.get(n, UNDEFINED) for n in names}
     joiner = Joiner(cx, before.facts)
     shapes = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
     carried = Carried(shapes, stale=dict(before.stale))
     for _ in range(ROUNDS):
         tried = attempt(cx, carried, body)
-        following = _widened(cx, carried, tried, before, older)
+        following = _widened(cx, carried, tried, before, (older, outside))
         if following.signature() == carried.signature():
             return carried, tried
         carried = following
@@ -155,12 +155,15 @@ def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
     return Group(wide.rebuild, wide.structure, [_first(joiner, v, True) for v in parts[1]])
 
 
-def _widened(cx: Context, old: Carried, tried: Attempt, before: State, older: int) -> Carried:
-    """What is carried, given how the body ended."""
-    end = tried.branch
+def _widened(
+    cx: Context, old: Carried, tried: Attempt, before: State, since: tuple[int, frozenset[str]]
+) -> Carried:
+    """What is carried, given how the body ended. `since` are the serial and the extent symbols at
+    the start of the loop."""
+    end, (older, outside) = tried.branch, since
     if end.state.dead:
         return old
-    joiner = Joiner(cx, end.state.facts)
+    joiner = Joiner(cx, end.state.facts, outside)
     ends = {n: end.locals.get(n, UNDEFINED) for n in old.shapes}
     shapes = {n: joiner.widen(s, ends[n], n) for n, s in old.shapes.items()}
     head = State({**before.memory, **{c: tried.params[c] for c in old.cells}})

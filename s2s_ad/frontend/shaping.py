@@ -162,7 +162,9 @@ def broadcast_to(cx: Context, array: Any, shape: Any) -> Any:
         if dim != 1:
             ar.match(cx, x, k, target, axes[k], "array and shape")
     kind = Type(x.type.dtype, dims)
-    return cx.fresh(cx.emit("broadcast", read(cx, x), *atoms, type=kind, axes=axes))
+    out = cx.fresh(cx.emit("broadcast", read(cx, x), *atoms, type=kind, axes=axes))
+    cx.link(out.cell, {x.cell} | cx.alias.get(x.cell, set()))
+    return out
 
 
 @handles(np.flip, np.flipud)

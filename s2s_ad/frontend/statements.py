@@ -13,6 +13,7 @@ from s2s_ad.frontend import calls, iteration, subscripts
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
     MutationError,
+    PathError,
     StaticValueError,
     UnsupportedSyntaxError,
     UnsupportedTypeError,
@@ -41,7 +42,7 @@ from s2s_ad.ir.core import Lit, Var
 from s2s_ad.ir.types import I64
 
 #: A loop of at most this many iterations is unrolled where its index must be known.
-UNROLL = 64
+UNROLL = 32
 
 
 def block(cx: Context, stmts: Sequence[gast.AST], live: Names, exits: Names = frozenset()) -> None:
@@ -112,8 +113,8 @@ def if_statement(
 
 def carried_names(cx: Context, stmt: gast.AST, after: Names, exits: Names, flag: bool) -> list[str]:
     """The names whose values may go round a loop or out of it, in the order of their making."""
-    names = live_at_head(stmt, after, exits) | after
     bound = assigned(stmt)
+    names = live_at_head(stmt, after, exits) | after | cx.frame.captured
     old = [n for n in cx.frame.locals if n in names]
     new = sorted(n for n in names & bound if n not in cx.frame.locals)
     return [*old, *new, "%return", "%value", *(["%break"] if flag else [])]
@@ -131,7 +132,7 @@ def for_statement(cx: Context, stmt: gast.For, after: Names, exits: Names) -> No
         return block(cx, stmt.orelse, after, exits)
     try:
         return counted_loop(cx, stmt, over, after, exits)
-    except StaticValueError:
+    except (StaticValueError, PathError):
         if trips is None or len(trips) > UNROLL:
             raise
         return unrolled(cx, stmt, [over.item(i) for i in trips], after, exits)
@@ -153,6 +154,9 @@ def counted_loop(
             bind_target(cx, stmt.target, over.item(index))
         block(cx, stmt.body, around, around)
 
+    if not isinstance(over.step, int):
+        moves = ar.binary(cx, "ne", over.step, 0)
+        cx.check(ar.as_bool(moves), "ValueError", "range() arg 3 must not be zero")
     rebound = assigned(stmt)
     names = carried_names(cx, stmt, after, exits, bool(stmt.orelse) and has_break(stmt))
     carried, tried = settle(cx, names, rebound, body)
@@ -310,6 +314,8 @@ def augmented(cx: Context, stmt: gast.AugAssign) -> None:
         return subscripts.set_items(cx, base, items, operate(cx, stmt.op, current, value))
     if not isinstance(target, gast.Name):
         return bind_target(cx, target, None)
+    if isinstance(cx.frame.locals.get(target.id), list):
+        cx.fail(MutationError, "a list cannot be extended in place", "write a = a + [...]")
     current = evaluate(
         cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target)
     )

@@ -10,8 +10,9 @@ from typing import Any
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend import (
-    builtin,  # noqa: F401  (these four fill the tables of what can be called)
+    builtin,  # noqa: F401  (builtin to shaping fill the tables of what can be called)
     calls,
+    composite,  # noqa: F401
     elementary,  # noqa: F401
     linear,  # noqa: F401
     shaping,  # noqa: F401

@@ -255,6 +255,8 @@ def describe(value: Any) -> str:
         return f"an array {value.type}"
     if isinstance(value, Record):
         return f"a {value.cls.__name__}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of {len(value)} items"
     if value is None or isinstance(value, str):
         return repr(value)
     name = getattr(value, "__name__", None)

@@ -35,7 +35,7 @@ class Item:
     roots: list[Root]
     reads: set[Var]
     defs: set[Var]
-    kills: set[Var]  # arrays that are overwritten in place
+    kills: dict[Var, None]  # arrays that are overwritten in place, in order
     next: set[Item] = field(default_factory=set)  # what must come later
 
 
@@ -230,15 +230,15 @@ def _items(values: Values, region: Region, storage: _Storage) -> list[Item]:
     return items
 
 
-def _kills(eqn: Eqn) -> set[Var]:
+def _kills(eqn: Eqn) -> dict[Var, None]:
     if eqn.prim in ("store", "accum", "grow"):
-        return {eqn.ins[0]}
-    kills = set(array_vars(eqn.ins)) if eqn.prim in ("for", "while") else set()
+        return {eqn.ins[0]: None}
+    kills = dict.fromkeys(array_vars(eqn.ins)) if eqn.prim in ("for", "while") else {}
     for region in eqn.regions:
         outside = set(free_vars(region))
         for inner in walk(region):
             if inner.prim in ("store", "accum", "grow", "for", "while"):
-                kills |= _kills(inner) & outside
+                kills |= {v: None for v in _kills(inner) if v in outside}
     return kills
 
 
@@ -258,7 +258,7 @@ def _order(items: Sequence[Item]) -> None:
             effect.next.add(item)
         effect = item if asserts else effect
     for killer, reader in _pairs(items):
-        both = reader.kills & killer.kills
+        both = reader.kills.keys() & killer.kills.keys()
         if not (both and reader.position > killer.position) and not _reaches(killer, reader):
             reader.next.add(killer)
 
@@ -270,7 +270,7 @@ def _pairs(items: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
         for v in item.reads if item.eqn.prim != "dim" else ():
             readers.setdefault(v, []).append(item)
     for killer in items:
-        for array in sorted(killer.kills, key=lambda v: v.name):
+        for array in killer.kills:
             for reader in readers.get(array, ()):
                 if reader is not killer:
                     yield killer, reader
@@ -312,12 +312,12 @@ def _conflicts(values: Values, items: Sequence[Item]) -> set[Var]:
     for killer, reader in _pairs(items):
         if _reaches(killer, reader):
             for v in _operands(reader):
-                cut(v, killer, killer.kills)
+                cut(v, killer, set(killer.kills))
     for item in items:
         if item.roots and all(r.reads_carried_safely(values, item.roots) for r in item.roots):
             continue
         for v in _operands(item):
-            cut(v, item, item.kills)
+            cut(v, item, set(item.kills))
     return found
 
 
@@ -397,7 +397,7 @@ def _can_share(values: Values, host: Item, item: Item) -> bool:
 
 def _is_related(host: Item, root: Root) -> bool:
     """True where a shared nest saves a pass over an array."""
-    touched = {v for r in host.roots for v, _ in r.reads} | host.kills
+    touched = {v for r in host.roots for v, _ in r.reads} | host.kills.keys()
     return root.base in touched or any(v in touched for v, _ in root.reads)
 
 

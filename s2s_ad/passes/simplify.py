@@ -295,8 +295,9 @@ def _just_written(eqn: Eqn, defs: Definitions) -> Atom | None:
     if eqn.prim != "load" or not is_element(eqn.params["spec"]):
         return None
     write = _definition(eqn.ins[0], defs, "store")
-    same = write is not None and write.ins[2:] == eqn.ins[1:]
-    return write.ins[1] if same else None
+    if write is None or write.params["spec"] != eqn.params["spec"]:
+        return None
+    return write.ins[1] if write.ins[2:] == eqn.ins[1:] else None
 
 
 def _whole(eqn: Eqn, defs: Definitions) -> Atom | None:

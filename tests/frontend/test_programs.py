@@ -131,6 +131,51 @@ TEXTS: dict[str, tuple] = {
         (2.0,),
     ),
     "lambda_default": ("x", "g = lambda t, s=2: t * s\nreturn g(x) + g(x, s=x)", (2.0,)),
+    "closure_reads_later": (
+        "x, c",
+        "y = x\ndef g(): return y * 2\nif c > 0: y = x + 1\na = g()\n"
+        "for i in range(3): y = y * x\nreturn a + g()",
+        (2.0, 1),
+        (2.0, -1),
+    ),
+    "function_in_itself": (
+        "a, b",
+        "def quad(f): return (f(0.0) + 2 * f(0.5) + f(1.0)) / 4\n"
+        "return quad(lambda s: quad(lambda t: a * s * t + b))",
+        (2.0, 3.0),
+    ),
+    "long_condition": (
+        "x",
+        "n = 0\nfor i in range(len(x)):\n    if (i > 0 and x[i] > 0 and x[i - 1] > -1\n"
+        "            and x[i] < 9 and 1 / x[i] > 0 and x[i] * x[i] < 2\n"
+        "            and x[i] > x[i - 1]):\n"
+        "        n += 1\nreturn n",
+        (V,),
+    ),
+    "extents_change": (
+        "u, n",
+        "w = u\nfor k in range(n):\n    w = np.zeros(len(u))\n    w[:] = u\n    u = u[1:] * 2.0\n"
+        "return w[1:] + u, w.sum(), u.sum()",
+        (V, 2),
+    ),
+    "returns_a_tuple": (
+        "x, k",
+        "if k > 0:\n    for i in range(k):\n        x = x * 2\n        if x[0] > 3:\n"
+        "            return x[1], x + 1\nreturn x[2], x",
+        *((np.abs(V), k) for k in (0, 1, 9)),
+    ),
+    "list_grows": (
+        "x",
+        "out = []\nfor i in range(3): out = out + [x * i]\nreturn out, np.array(out)",
+        (2.0,),
+    ),
+    "composites": (
+        "x, A",
+        "return (np.roll(x, 2), np.roll(x, -7), np.roll(A, 1, axis=1), np.take(x, [0, 2]),\n"
+        "    A.take([1, 0], axis=0), np.round(x), np.tril(A), np.triu(A, 1),\n"
+        "    np.polyval([1.0, 2.0, 3.0], x), np.nan_to_num(1 / (x - x[0])))",
+        (V, A),
+    ),
     "walrus": ("x", "return (y := x * 2) + y", (2.0,)),
     # shapes
     "shapes": (
@@ -232,8 +277,8 @@ def reads_globals(x):
 
 def test_guards_and_captures() -> None:
     traced = check(reads_globals, 2.0)
-    assert [value for _, value in traced.guards] == [3.0, 2.0]
-    assert [get() for get, _ in traced.guards] == [3.0, 2.0]
+    assert [value for _, value in traced.guards] == [3.0, Spring, 2.0]
+    assert [get() for get, _ in traced.guards] == [3.0, Spring, 2.0]
     assert traced.captures[0].get() is CONFIG.k
     assert traced.params[1:] == (traced.captures[0].name,)
 
