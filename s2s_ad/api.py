@@ -29,11 +29,9 @@ from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
 from s2s_ad.ir.text import show
 from s2s_ad.specialise import Argument, Binder, Outputs, Program, Wrt, program_of
-from s2s_ad.trees import Node, leaves, seeds
+from s2s_ad.trees import Node, cheap_key, leaves, seeds
 
 T = TypeVar("T")
-_SIMPLE = frozenset({float, int, np.float64, np.float32, np.int64, np.int32})
-_CONSTANT = frozenset({bool, str, type(None)})
 
 
 class Derivative:
@@ -76,7 +74,7 @@ class Derivative:
         entry = None if kwargs else self._fast.get(self._key(args))
         if entry is None or not entry.fresh():
             return self._call(args, kwargs)
-        return entry.run(args if entry.select is None else tuple(args[k] for k in entry.select))
+        return entry.run(args if entry.take is None else entry.take(args))
 
     def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
         """The generated Python for a call with these arguments: NumPy code, or with
@@ -96,27 +94,14 @@ class Derivative:
     # -- from a call to compiled code
 
     def _key(self, args: tuple) -> Any:
-        """A cheap key for plain arguments; None where there is more to look at: containers, arrays
-        that are not contiguous, static arguments that are not simple."""
+        """A cheap key for arguments that compiled code takes as they are; None for others."""
         key: list[Any] = []
         for a in args:
-            kind = type(a)
-            if kind is np.ndarray:
-                shape = a.shape
-                if not shape or not a.flags.carray:
-                    return None
-                key.append(a.dtype)
-                key.append(tuple([n == 1 for n in shape]) if 1 in shape else len(shape))
-            elif kind in _SIMPLE:
-                key.append(kind)
-            elif kind in _CONSTANT:
-                key.append(kind)
-                key.append(a)
-            else:
+            if not cheap_key(a, key):
                 return None
         for k in self._fixed:
             if k < len(args):
-                if type(args[k]) not in _CONSTANT and type(args[k]) is not int:
+                if type(args[k]) not in (int, str, bool):
                     return None
                 key.append(args[k])
         return tuple(key)
@@ -125,7 +110,7 @@ class Derivative:
         bound = self.binder.bind(args, kwargs)
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
-        if not kwargs and len(bound) == len(args) and entry.flat:
+        if not kwargs and len(bound) == len(args):
             key = self._key(args)
             if key is not None:
                 self._fast[key] = entry
@@ -204,11 +189,21 @@ class Jvp(Derivative):
         )
 
     def __call__(self, primals: Sequence[Any], tangents: Any) -> Any:
-        bound = self.binder.bind(self._primals(primals), {})
+        args = self._primals(primals)
+        key = self._key(args)
+        entry = self._fast.get(key)
+        if entry is not None and entry.fresh():
+            flat = args if entry.take is None else entry.take(args)
+            values = dict(zip((a.name for a in entry.derived.program.arguments), args))
+            return entry.run((*flat, *self._tangents(entry.derived, values, tangents)))
+        bound = self.binder.bind(args, {})
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
+        if key is not None and len(bound) == len(args):
+            self._fast[key] = entry
+        values = {name: value for name, _, value in bound}
         flat = _flat(arguments, bound)
-        return entry.call((*flat, *self._tangents(entry.derived, arguments, bound, tangents)))
+        return entry.call((*flat, *self._tangents(entry.derived, values, tangents)))
 
     def _primals(self, primals: Sequence[Any]) -> tuple:
         if not isinstance(primals, (tuple, list)):
@@ -219,8 +214,9 @@ class Jvp(Derivative):
             )
         return tuple(primals)
 
-    def _tangents(self, derived: Derived, arguments: tuple, bound: list, tangents: Any) -> list:
-        """The tangents' leaves, in the order of the program's parameters."""
+    def _tangents(self, derived: Derived, values: dict[str, Any], tangents: Any) -> list:
+        """The tangents' leaves, in the order of the program's parameters; `values` are the
+        arguments."""
         wrt = derived.wrt
         single = isinstance(self._wrt, (int, str)) and len(wrt) == 1
         if single and not (isinstance(tangents, (tuple, list)) and len(tangents) == 1):
@@ -231,7 +227,6 @@ class Jvp(Derivative):
                 f"jvp of {self.binder.name} takes one tangent for each of {names}",
                 advice="give them as a tuple; None stands for zeros",
             )
-        values = {a.name: v for a, (_, _, v) in zip(arguments, bound)}
         found = []
         for argument, tangent in zip(wrt, tangents):
             shapes = (np.shape(x) for x in leaves(argument.spec, values[argument.name]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +29,6 @@ from s2s_ad.specialise import (
     wrt_params,
 )
 from s2s_ad.trees import (
-    Known,
     Leaf,
     Node,
     Spec,
@@ -180,11 +179,8 @@ class Specialisation:
         program = derived.program
         self.captures, self.guards = program.captures, program.guards
         self.writes, self.written = program.writes, tuple(p for p, _ in funcs[0].mutated)
-        specs = [a.spec for a in program.arguments]
-        self.flat = not any(isinstance(s, Node) for s in specs)
-        #: which flat arguments are parameters, where not all are
-        self.select = [k for k, s in enumerate(specs) if not isinstance(s, Known)]
-        self.select = None if len(self.select) == len(specs) else self.select
+        #: the leaves of positional arguments; None where the arguments are the leaves
+        self.take = _leaf_taker([a.spec for a in program.arguments])
         if derived.mode == "vjp":
             self.finish = _pullback_maker(derived, funcs, kernels[1], jit)
         else:
@@ -196,8 +192,12 @@ class Specialisation:
             found = get()
             if found is not expected and not _same_number(found, expected):
                 return False
-        types = self.types[len(self.types) - len(self.captures) :] if self.captures else ()
-        return all(_has_type(get(), t) for get, t in zip(self.captures, types))
+        if not self.captures:
+            return True
+        arrays = [get() for get in self.captures]
+        types = self.types[len(self.types) - len(arrays) :]
+        distinct = len(set(map(id, arrays))) == len(arrays)  # as they were when compiling
+        return distinct and all(map(_has_type, arrays, types))
 
     def run(self, leaves: tuple) -> Any:
         if self.captures:
@@ -243,6 +243,29 @@ class Specialisation:
         arguments = self.derived.program.arguments
         paths = [path for a in arguments for path in leaf_paths(a.spec, a.name)]
         return paths[param] if param < len(paths) else self.derived.program.func.params[param].name
+
+
+def _leaf_taker(specs: Sequence[Spec]) -> Callable[[tuple], tuple] | None:
+    """What `trees.leaves` does for positional arguments with these specs, as one expression."""
+    if all(isinstance(s, Leaf) for s in specs):
+        return None
+    names: dict[str, Any] = {}
+
+    def texts(spec: Spec, text: str) -> Iterator[str]:
+        if isinstance(spec, Leaf):
+            yield text
+        elif isinstance(spec, Node):
+            for key, part in zip(spec.keys, spec.parts):
+                if spec.cls in (tuple, list):
+                    yield from texts(part, f"{text}[{key}]")
+                elif spec.cls is dict:
+                    names[f"k{len(names)}"] = key
+                    yield from texts(part, f"{text}[k{len(names) - 1}]")
+                else:
+                    yield from texts(part, f"{text}.{key}")
+
+    items = [item for k, spec in enumerate(specs) for item in texts(spec, f"a[{k}]")]
+    return eval(f"lambda a: ({''.join(f'{item}, ' for item in items)})", names)
 
 
 def _overlap(a: Any, b: Any) -> bool:

@@ -68,6 +68,10 @@ def known(value: Any, path: str) -> Known:
     return Known(value, (type(value), key))
 
 
+_NUMBERS = frozenset({float, int, np.float64, np.float32, np.int64, np.int32})
+_CONSTANTS = frozenset({bool, str, type(None), types.FunctionType})
+
+
 def describe(value: Any, path: str) -> Spec:
     """The spec of an argument; `path` names it in messages. ArgumentTypeError for what compiled
     code cannot take."""
@@ -88,6 +92,31 @@ def describe(value: Any, path: str) -> Spec:
         f"{path} has type {type(value).__name__}, which compiled code cannot take",
         advice="pass numbers, arrays, and tuples, lists, dicts or dataclasses of them",
     )
+
+
+def cheap_key(value: Any, key: list[Any]) -> bool:
+    """Append to `key` what decides the spec of `value`, quickly. False where that takes `describe`
+    or where the value has to be converted first: strided arrays, zero-dimensional ones, …"""
+    kind = type(value)
+    if kind is np.ndarray:
+        shape = value.shape
+        if not shape or not value.flags.carray:
+            return False
+        key.append(value.dtype)
+        key.append(tuple([n == 1 for n in shape]) if 1 in shape else len(shape))
+    elif kind in _NUMBERS:
+        key.append(kind)
+    elif kind in _CONSTANTS:
+        key.append(kind)
+        key.append(value)
+    else:
+        taken_apart = children(value)
+        if taken_apart is None:
+            return False
+        key.append(kind)
+        key.append(taken_apart[0])
+        return all(cheap_key(part, key) for part in taken_apart[1])
+    return True
 
 
 def _describe_array(value: Any, path: str) -> Leaf:
@@ -119,9 +148,14 @@ def children(value: Any) -> tuple[tuple[Any, ...], list[Any]] | None:
     if type(value) is dict:
         return tuple(value), list(value.values())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = tuple(f.name for f in dataclasses.fields(value))
+        names = _field_names(type(value))
         return names, [getattr(value, n) for n in names]
     return None
+
+
+@functools.cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls))
 
 
 def child(value: Any, path: str, key: Any) -> str:
@@ -235,6 +269,8 @@ def _seed_leaf(kind: Type, shape: tuple[int, ...], seed: Any, path: str) -> Any:
     dtype = np.dtype(DTYPES[kind.dtype][0])
     if seed is None:
         return np.zeros(shape, dtype) if shape else dtype.type(0)
+    if type(seed) is np.ndarray and seed.dtype == dtype and seed.shape == shape and shape:
+        return seed if seed.flags.carray else np.require(seed, dtype, "CA")
     found = np.asarray(seed)
     if found.dtype.kind not in "fiub" and not (found.dtype.kind == "c" and dtype.kind == "c"):
         raise SeedError(f"{path} has to be made of {dtype} numbers, not {found.dtype}")

@@ -99,8 +99,6 @@ class _Printer:
         if eqn in self.plan.conditional:
             rule = _Printer.assignment
         statements = rule(self, eqn)
-        if eqn.regions and eqn not in self.plan.conditional:
-            self.commented = None
         return [*comment, *statements] if statements else []
 
     def comment(self, eqn: Eqn) -> list[ast.stmt]:
@@ -223,7 +221,6 @@ class _Printer:
         wanted = [k for k, o in enumerate(eqn.outs) if o in self.live.after[eqn] and k != leave]
         bodies = []
         for r in eqn.regions:
-            self.commented = None
             targets, sources = [eqn.outs[k] for k in wanted], [r.results[k] for k in wanted]
             flag = None if leave is None else r.results[leave]
             bodies.append(self.ending(r, self.moves(targets, sources), flag))
@@ -302,15 +299,19 @@ class _Printer:
             count = self.name(eqn.outs[0])
             before.append(py.assign(count, py.constant(0)))
             counting = [py.augment(count, ast.Add, py.constant(1))]
-        self.commented = None
         inner = [*counting, *self.ending(body, moves, flag)]
-        index = py.name(self.name(body.params[0]))
+        index = py.name(self.index(body))
         return [*before, ast.For(index, py.call("range", *args), _or_pass(inner), [])]
+
+    def index(self, body: Region) -> str:
+        """The name of a loop's index; `_` for one that the user called so and nobody reads."""
+        own = body.params[0]
+        unread = own.name == "_" and own not in set(region_uses(body))
+        return "_" if unread else self.name(own)
 
     def while_(self, eqn: Eqn) -> list[ast.stmt]:
         cond, body = eqn.regions
         before, moves = self.loop_moves(eqn)
-        self.commented = None
         head = self.block(cond.eqns)
         inner = [*self.block(body.eqns), *moves]
         test = self.ex.atom(cond.results[0])

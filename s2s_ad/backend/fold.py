@@ -32,7 +32,7 @@ def is_temporary(v: Var) -> bool:
     stem = base_name(v)
     for suffix in ("_bar", "_dot"):
         stem = stem.removesuffix(suffix)
-    return stem in ("t", "_", "")
+    return stem in ("t", "")
 
 
 @dataclass

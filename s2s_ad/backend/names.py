@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from s2s_ad.analysis.liveness import Liveness
@@ -23,7 +24,10 @@ RESERVED = frozenset({"np", "math", "numba", "compiled", *keyword.kwlist, *dir(b
 
 def identifier(hint: str, reserved: Iterable[str] = RESERVED) -> str:
     """`hint` as a Python name that hides nothing the generated code uses."""
-    name = re.sub(r"[^0-9A-Za-z_]", "_", hint.split(".")[0]) or "t"
+    plain = unicodedata.normalize("NFKC", hint.split(".")[0])  # as Python reads names
+    name = re.sub(r"\W", "_", plain) or "t"
+    if not name.strip("_"):
+        name = "i"  # `for _ in range(n)`, whose index the derivative does use
     if name[0].isdigit():
         name = f"_{name}"
     if name.startswith("__"):

@@ -89,7 +89,7 @@ def test_user_text_is_data() -> None:
 @pytest.mark.parametrize(
     ("hint", "name"),
     [("x", "x"), ("lambda", "lambda_"), ("np", "np_"), ("range", "range_"), ("a b", "a_b"),
-     ("2x", "_2x"), ("__class", "v__class"), ("", "t"), ("λ", "_"), ("x.3", "x")],
+     ("2x", "_2x"), ("__class", "v__class"), ("", "t"), ("λ", "λ"), ("_", "i"), ("x.3", "x")],
 )  # fmt: skip
 def test_identifiers(hint: str, name: str) -> None:
     assert identifier(hint) == name

@@ -9,7 +9,7 @@ def f(x, tol):
         y = y * 0.5
         k = k + 1
     if k < 0:
-        raise ValueError("no steps")
+        raise ValueError('no steps')
     kept = tape[:k]
     s = np.sum(kept)
     return y, s
