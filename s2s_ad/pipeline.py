@@ -65,7 +65,7 @@ def stages(mode: str, wrt: Sequence[int], level: str) -> tuple[Stage, ...]:
     }
     to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if level == "kernel" else ()
     return (
-        Stage("simplify", each(simplify, cse, dce)),
+        Stage("simplify", each(simplify, cse, dce, hoist)),
         *derive[mode],
         Stage("optimise", each(simplify, cse, dce, hoist)),
         *to_loops,
@@ -102,6 +102,8 @@ def run(func: Func, mode: str, wrt: Sequence[int], level: str, after: str | None
     todo = stages(mode, wrt, level)
     if after == "jvp" and mode != "primal":  # reverse modes go through it inside transpose
         todo = (todo[0], Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)))
+    if after == "tape" and mode in ("grad", "value_and_grad", "vjp"):
+        todo = (todo[0], Stage("tape", lambda funcs: (vjp(*funcs, wrt)[0],)))
     names = ("frontend", *(stage.name for stage in todo))
     if after is not None:
         _check_option("after", after, names)

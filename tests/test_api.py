@@ -306,7 +306,16 @@ def test_source_runs_by_itself() -> None:
 
 def test_ir_after_each_pass() -> None:
     derivative = grad(area)
-    for name in ("frontend", "simplify", "jvp", "transpose", "optimise", "lower", "inplace"):
+    for name in (
+        "frontend",
+        "tape",
+        "simplify",
+        "jvp",
+        "transpose",
+        "optimise",
+        "lower",
+        "inplace",
+    ):
         assert derivative.ir(3.0, 2.0, after=name).startswith("func area")
     assert "adjoint" in derivative.ir(3.0, 2.0)
     assert "y_dot" in jvp(area).ir(3.0, 2.0)
