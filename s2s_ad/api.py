@@ -85,9 +85,9 @@ class Derivative:
         return emit_module(self._derived_for(args, kwargs).funcs(level), jit=False)
 
     def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
-        """The program after a pass, as text: frontend, simplify, jvp, transpose, optimise, lower
-        (kernel level only) or inplace. None is the pass that differentiates; OptionError for a
-        name that is not among the passes of this transformation."""
+        """The program after a pass, as text: frontend, simplify, jvp, tape, transpose, optimise,
+        lower (kernel level only) or inplace. None is the pass that differentiates; OptionError for
+        a name that is not among the passes of this transformation."""
         after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
         return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))
 

@@ -73,6 +73,14 @@ def stages(mode: str, wrt: Sequence[int], level: str) -> tuple[Stage, ...]:
     )
 
 
+def _inside_transpose(wrt: Sequence[int]) -> dict[str, Stage]:
+    """What `transpose` goes through, to be looked at: the tangents, and the taped forward sweep."""
+    return {
+        "jvp": Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),
+        "tape": Stage("tape", lambda funcs: (vjp(*funcs, wrt)[0],)),
+    }
+
+
 def _without_value(func: Func) -> Func:
     """A gradient function without its first result."""
     body = Region(func.params, func.body.eqns, func.results[1:])
@@ -100,13 +108,12 @@ def run(func: Func, mode: str, wrt: Sequence[int], level: str, after: str | None
     """
     _check_option("level", level, LEVELS)
     todo = stages(mode, wrt, level)
-    if after == "jvp" and mode != "primal":  # reverse modes go through it inside transpose
-        todo = (todo[0], Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)))
-    if after == "tape" and mode in ("grad", "value_and_grad", "vjp"):
-        todo = (todo[0], Stage("tape", lambda funcs: (vjp(*funcs, wrt)[0],)))
-    names = ("frontend", *(stage.name for stage in todo))
+    inside = _inside_transpose(wrt) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
-        _check_option("after", after, names)
+        _check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
+    if after in inside:
+        todo = (todo[0], inside[after])
+    names = ("frontend", *(stage.name for stage in todo))
     funcs: Funcs = (func,)
     _observe("frontend", funcs, 0.0)
     for stage in todo[: names.index(after)] if after is not None else todo:

@@ -170,8 +170,8 @@ def _converted(name: str, kind: Type, shape: str = "") -> str:
     done. `shape` is the shape it has to have; by default what the type says."""
     dtype = f"np.{DTYPES[kind.dtype][0]}"
     if kind.is_array:
-        pattern = "".join(f"{n if isinstance(n, int) else None}, " for n in kind.shape)
-        return f"{name} = _array({name}, {dtype}, {shape or f'({pattern.strip()})'})"
+        pattern = tuple(n if isinstance(n, int) else None for n in kind.shape)
+        return f"{name} = _array({name}, {dtype}, {shape or pattern})"
     if kind.dtype == "i64":
         return ""
     return f"{name} = {'float' if kind.dtype == 'f64' else dtype}({name})"

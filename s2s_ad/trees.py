@@ -76,6 +76,8 @@ def describe(value: Any, path: str) -> Spec:
     """The spec of an argument; `path` names it in messages. ArgumentTypeError for what compiled
     code cannot take."""
     if type(value) in _SCALARS:
+        if type(value) is int and not -(2**63) <= value < 2**63:
+            raise ArgumentTypeError(f"{path} = {value} does not fit into 64 bits")
         return Leaf(_SCALARS[type(value)])
     if isinstance(value, np.bool_):
         return known(value, path)

@@ -225,7 +225,7 @@ class Writer:
         return s
 
     def rebind(self, s: Scope) -> Scope:
-        self.write(s, f"b = np.sin(b + {self.vector(s)})")
+        self.write(s, f"b = np.sin({self.scalar(s, 1)} * b + b[::-1])")
         return s
 
     def local(self, s: Scope) -> Scope:

@@ -348,6 +348,7 @@ REFUSED = {
     "type": (errors.ArgumentTypeError, lambda: grad(area)(object(), 1.0)),
     "dtype": (errors.ArgumentTypeError, lambda: grad(total)(np.ones(3, np.float16))),
     "matrix": (errors.ArgumentTypeError, lambda: grad(total)(np.ma.ones(3))),
+    "large integer": (errors.ArgumentTypeError, lambda: grad(area)(1.0, 2**70)),
     "not a function": (errors.ArgumentTypeError, lambda: grad(3)),
     "overlap": (errors.OverlapError, lambda: vjp(cached, **NOT_COMPILED)(X, X[::-1])),
     "tangent count": (errors.SeedError, lambda: jvp(area, **NOT_COMPILED)((1.0, 2.0), (1.0,))),
