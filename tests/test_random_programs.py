@@ -1,7 +1,8 @@
 """Random programs: the trace is the program, both modes agree with differences and each other.
 
 S2S_FUZZ_EXAMPLES sets the number of uncompiled programs (a twelfth of it is compiled), and
-S2S_FUZZ_SEED, where it is set, looks at other programs than the fixed ones.
+S2S_FUZZ_SEED, where it is set, looks at other programs than the fixed ones. A failing program is
+printed as it was found; with S2S_FUZZ_SHRINK=1 it is made smaller first, which takes minutes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, note, seed, settings
 
 from s2s_ad import grad, jvp, vjp
 from s2s_ad.ir.interp import evaluate
@@ -33,6 +34,7 @@ from tests.numerics import (
 
 EXAMPLES = int(os.environ.get("S2S_FUZZ_EXAMPLES", "60"))
 SEED = os.environ.get("S2S_FUZZ_SEED")
+PHASES = [Phase.generate, *([Phase.shrink] if os.environ.get("S2S_FUZZ_SHRINK") else [])]
 WRT = (0, 1, 3, 4, 5)
 
 
@@ -45,6 +47,7 @@ def fuzz(examples: int) -> Callable:
             max_examples=max(examples, 1),
             deadline=None,
             database=None,
+            phases=PHASES,
             derandomize=SEED is None,
             suppress_health_check=list(HealthCheck),
         )(test)

@@ -44,7 +44,14 @@ class Extents:
         if by_name is not None:
             return by_name
         eqn = self.program.definition.get(v)
-        return self._parameter(v, axis) if eqn is None else self._equation(v, eqn, axis)
+        made = self._parameter(v, axis) if eqn is None else self._equation(v, eqn, axis)
+        return self._kept(v, axis) if made is None else made
+
+    def _kept(self, v: Var, axis: int) -> Atom | None:
+        """The variable that holds the extent, where the forward sweep reads it for this."""
+        hints = self.program.hints
+        known = hints.extents.get((hints.primal_of.get(v, v), axis))
+        return None if known is None else self.scalar(known)
 
     def _by_symbol(self, symbol: str) -> Atom | None:
         """A parameter of the function with this extent, or with one that this is shortened from."""

@@ -8,6 +8,7 @@ between its definition and here" is a question about numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.activity import loop_slots
@@ -45,11 +46,21 @@ class Node:
         return [*outer, self] if self.kind == "loop" else outer
 
 
+@dataclass(frozen=True)
+class Hints:
+    """What is known of the tangents: the primal each belongs to, and variables that hold extents
+    of arrays inside loops."""
+
+    primal_of: Mapping[Var, Var] = field(default_factory=dict)
+    extents: Mapping[tuple[Var, int], Var] = field(default_factory=dict)
+
+
 class Program:
     """An index of `func`, whose last `tangents` parameters are tangents."""
 
-    def __init__(self, func: Func, tangents: int = 0) -> None:
-        self.func = func
+    def __init__(self, func: Func, tangents: int = 0, hints: Hints | None = None) -> None:
+        self.func, self.tangents = func, tangents
+        self.hints = hints or Hints()
         self.home: dict[Var, Node] = {}
         self.definition: dict[Var, Eqn] = {}
         self.order: dict[Eqn, int] = {}
@@ -59,6 +70,10 @@ class Program:
         self.root = Node(func.body, "root")
         self._index(self.root, [0])
         self._captured: dict[Eqn, list[Var]] = {}
+
+    def of(self, func: Func) -> Program:
+        """The index of another version of the function, with the same variables and more."""
+        return Program(func, self.tangents, self.hints)
 
     def _index(self, node: Node, counter: list[int]) -> None:
         self.nodes[node.region] = node

@@ -28,6 +28,11 @@ def jvp(func: Func, wrt: Sequence[int]) -> Func:
     """`func` with one tangent parameter per index in `wrt` (after its own parameters), and one
     tangent result per floating-point result (after its own results). It never writes to its
     arguments."""
+    return jvp_with_pairs(func, wrt)[0]
+
+
+def jvp_with_pairs(func: Func, wrt: Sequence[int]) -> tuple[Func, dict[Var, Var]]:
+    """`jvp(func, wrt)`, and for every tangent the primal variable that it belongs to."""
     func = forget_roles(func)
     tangents: dict[Var, Var] = {}
     for index in wrt:
@@ -40,11 +45,12 @@ def jvp(func: Func, wrt: Sequence[int]) -> Func:
     floats = [r for r in func.results if r.type.is_float]
     results = [walker.tangent(b, r) for r in floats]
     names = [n for n, r in zip(names_of(func), func.results) if r.type.is_float]
-    return Func(
+    derived = Func(
         func.name + "_jvp",
         b.region(func.params + inputs, (*func.results, *results)),
         names_of(func) + tuple(n + "_dot" for n in names),
     )
+    return derived, {t: primal for primal, t in tangents.items()}
 
 
 def names_of(func: Func) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ a branch outside all loops needs no tape: the branch gets a further result.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.extents import Extents
 from s2s_ad.analysis.plan import Plan
-from s2s_ad.analysis.program import LOOPS, Node, Program
+from s2s_ad.analysis.program import LOOPS, Hints, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, boolean, i64, number
 from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var
@@ -75,6 +76,33 @@ def _counted(eqn: Eqn) -> Eqn:
             b.region(insert(body.params, count), insert(body.results, more)),
         ),
     )
+
+
+def with_extents(func: Func, primal_of: Mapping[Var, Var]) -> tuple[Func, Hints]:
+    """`func` reading the extents of its active arrays inside loops and branches, so that the
+    reverse sweep can ask for those that it cannot find otherwise; the rest is dead code."""
+    arrays = set(primal_of.values())
+    found: dict[tuple[Var, int], Var] = {}
+
+    def read(region: Region, top: bool) -> Region:
+        b = Builder()
+
+        def keep(v: Var) -> None:
+            for axis, size in enumerate(v.type.shape if v in arrays and not top else ()):
+                if not isinstance(size, int):
+                    found[v, axis] = b.emit("dim", v, axis=axis, name="n")
+
+        for param in region.params:
+            keep(param)
+        for eqn in region.eqns:
+            regions = tuple(read(r, False) for r in eqn.regions)
+            b.append(eqn.with_(regions=regions) if regions else eqn)
+            for out in eqn.outs:
+                keep(out)
+        return b.region(region.params, region.results)
+
+    body = read(func.body, True)
+    return func.with_(body=body), Hints(primal_of, found)
 
 
 @dataclass

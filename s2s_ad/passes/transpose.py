@@ -21,10 +21,10 @@ from s2s_ad.analysis.program import Program
 from s2s_ad.ir.build import Builder, number
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, clone, free_vars
 from s2s_ad.passes.dce import dce
-from s2s_ad.passes.jvp import jvp, names_of
+from s2s_ad.passes.jvp import jvp_with_pairs, names_of
 from s2s_ad.passes.putback import with_logs
 from s2s_ad.passes.reverse import Reverse
-from s2s_ad.passes.tape import Forward, forward, prepare
+from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
 
 
 def grad(func: Func, wrt: Sequence[int], result: int = 0) -> Func:
@@ -68,9 +68,8 @@ class _Sweeps:
 
     def __init__(self, func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]) -> None:
         self.func = func
-        tangent, seeded = _linearised(func, wrt, cotangents)
-        tangents = len(tuple(wrt))
-        program, plan = _plan(tangent, tangents, seeded)
+        start, seeded = _linearised(func, wrt, cotangents)
+        program, plan = _plan(start, seeded)
         self.ahead: Forward = forward(program, plan)
         self.primal_results = program.func.results[: len(func.results)]
         self.back = Builder(role=ADJOINT)
@@ -99,27 +98,27 @@ class _Sweeps:
 
 def _linearised(
     func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]
-) -> tuple[Func, list[tuple[Var, Atom]]]:
+) -> tuple[Program, list[tuple[Var, Atom]]]:
     """The JVP of `func` with only those tangent results that have a cotangent, and these pairs."""
-    tangent = jvp(func, wrt)
+    tangent, primal_of = jvp_with_pairs(func, wrt)
     floats = [k for k, r in enumerate(func.results) if r.type.is_float]
     dots = tangent.results[len(func.results) :]
     pairs = [(dot, cotangents[k]) for k, dot in zip(floats, dots) if k in cotangents]
     results = tangent.results[: len(func.results)] + tuple(dot for dot, _ in pairs)
     body = Region(tangent.params, tangent.body.eqns, results)
     kept = prepare(dce(Func(tangent.name, body)))
-    return kept, [(dot, ct) for dot, ct in pairs if isinstance(dot, Var)]
+    ready, hints = with_extents(kept, primal_of)
+    return Program(ready, len(tuple(wrt)), hints), [p for p in pairs if isinstance(p[0], Var)]
 
 
-def _plan(func: Func, tangents: int, seeds: list[tuple[Var, Atom]]) -> tuple[Program, Plan]:
+def _plan(program: Program, seeds: list[tuple[Var, Atom]]) -> tuple[Program, Plan]:
     """The best plan found: arrays are put back, one after the other, where that saves memory."""
-    program = Program(func, tangents)
     best = make_plan(program, _needs(program, (), seeds), ())
     chosen: list[Chain] = []
     if best.cost == 0:
         return program, best
     for chain in chains(program):
-        trial = Program(with_logs(program.func, chain), tangents)
+        trial = program.of(with_logs(program.func, chain))
         wanted = [chain, *chosen]
         restored = [c for c in chains(trial) if any(c.versions & w.versions for w in wanted)]
         plan = make_plan(trial, _needs(trial, restored, seeds), restored)
