@@ -1,12 +1,21 @@
 """Rules for array primitives, and the transposes of everything linear."""
 
-from s2s_ad.errors import S2SError
-from s2s_ad.ir.build import Builder, i64, number
-from s2s_ad.ir.core import Lit, Var
-from s2s_ad.ir.subscript import is_full, split_spec
-from s2s_ad.ir.types import I64
-from s2s_ad.ops import Value, apply, extents, select, unbroadcast
-from s2s_ad.rule import jvp, linear, transpose
+from s2s_ad.ops import (
+    I64,
+    Builder,
+    Lit,
+    Value,
+    Var,
+    apply,
+    extents,
+    i64,
+    is_full,
+    number,
+    select,
+    split_spec,
+    unbroadcast,
+)
+from s2s_ad.rule import UnsupportedDerivativeError, jvp, linear, transpose
 
 for _name in "sum transpose reshape expand squeeze broadcast cumsum load full grow".split():
     linear(_name, 0)
@@ -15,12 +24,6 @@ linear("sub", 0, 1)
 linear("select", 1, 2)
 linear("concatenate")
 linear("stack")
-
-
-class UnsupportedDerivativeError(S2SError):
-    """A primitive can be evaluated but has no derivative rule for this case."""
-
-    code = "S2S090"
 
 
 # --- tangents that need a function ---------------------------------------------------------------

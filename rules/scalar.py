@@ -6,8 +6,22 @@ The formulas are in Abramowitz & Stegun, chapters 4 and 7.
 
 import math
 
-from s2s_ad.ir.core import Lit
-from s2s_ad.ops import Value, copysign, cos, cosh, exp, floor, log, select, sign, sin, sinh, sqrt
+from s2s_ad.ops import (
+    Lit,
+    Value,
+    apply,
+    copysign,
+    cos,
+    cosh,
+    exp,
+    floor,
+    log,
+    select,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+)
 from s2s_ad.rule import jvp, linear, partials
 
 LOG2, LOG10, TWO_OVER_SQRT_PI = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(math.pi)
@@ -62,27 +76,9 @@ def _pow_base(x: Value, n: Value, z: Value) -> Value | float:
         value = n.atom.value
         if value in (0, 1):
             return float(value)
-        return float(value) * (x if value == 2 else x ** _less_one(value))
-    zero = n.equals(0 if n.type.dtype == "i64" else 0.0)
-    one = Lit(1, n.type) if n.type.dtype == "i64" else 1.0
-    factor = _as_float(n, x.type.dtype)
-    return select(zero, 0.0 * x, factor * x ** _subtract(n, one))
-
-
-def _less_one(value: float) -> float:
-    return value - 1
-
-
-def _subtract(n: Value, one: object) -> Value:
-    from s2s_ad.ops import apply
-
-    return apply("sub", n, one)
-
-
-def _as_float(n: Value, dtype: str) -> Value:
-    from s2s_ad.ops import apply
-
-    return n if n.type.dtype == dtype else apply("convert", n, dtype=dtype)
+        return float(value) * (x if value == 2 else x ** (value - 1))
+    factor = n if n.type.dtype == x.type.dtype else apply("convert", n, dtype=x.type.dtype)
+    return select(n.equals(0), 0.0 * x, factor * x ** (n - 1))
 
 
 def _pow_exponent(x: Value, n: Value, z: Value) -> Value:

@@ -21,8 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from s2s_ad.ir.build import Builder, boolean, i64, number
-from s2s_ad.ir.core import TANGENT, Atom, Lit
-from s2s_ad.ir.types import Type
+from s2s_ad.ir.core import TANGENT, Atom, Lit, Var
+from s2s_ad.ir.subscript import is_full, split_spec
+from s2s_ad.ir.types import I64, Type
+
+#: What rules may use of the language; they import nothing else.
+LANGUAGE = (I64, Builder, Lit, Var, i64, is_full, number, split_spec)
 
 
 @dataclass(frozen=True, eq=False)

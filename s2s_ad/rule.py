@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from s2s_ad.errors import S2SError
+
 Rule = Callable[..., Any]
 
 PARTIALS: dict[str, tuple[Rule | None, ...]] = {}
@@ -29,6 +31,12 @@ LINEAR: dict[str, tuple[int, ...]] = {}
 JVPS: dict[str, Rule] = {}
 TRANSPOSES: dict[str, Rule] = {}
 ZERO: set[str] = set()
+
+
+class UnsupportedDerivativeError(S2SError):
+    """A primitive can be evaluated but has no derivative rule for this case."""
+
+    code = "S2S090"
 
 
 def partials(name: str, *functions: Rule | None) -> None:

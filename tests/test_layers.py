@@ -18,7 +18,7 @@ ALLOWED = {
     "ir": "errors",
     "ops": "ir",
     "rule": "ir errors rules",
-    "rules": "rule ops ir errors",
+    "rules": "rule ops",
     "frontend": "ir errors",
     "analysis": "ir rule",
     "passes": "analysis rule ops ir errors",
