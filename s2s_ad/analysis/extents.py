@@ -37,7 +37,7 @@ class Extents:
         size = v.type.shape[axis]
         if isinstance(size, int):
             return i64(size)
-        direct = self.dim(v, axis)
+        direct = self.dim(self.program.hints.primal_of.get(v, v), axis)
         if direct is not None:
             return direct
         by_name = self._by_symbol(size)

@@ -327,4 +327,39 @@ results w
         (0.7, 0),
         (0,),
     ),
+    Case(
+        "stepped_slices_outside_loops",
+        """
+func f(x: f64[n], y: f64[m]) {
+  a: f64[?] = load x, 2: i64 {spec='::_'}
+  b: f64[?] = load x, -2: i64 {spec='_:'}
+  z: f64[?] = concatenate a, y, b {axis=0}
+  w: f64[?] = mul z, z
+  s: f64 = sum w {axes=(0,)}
+  return s, z
+}
+results s, z
+""",
+        (_random(5), _random(2)),
+        (0, 1),
+    ),
+    Case(
+        "array_of_a_size_known_inside_the_loop_only",
+        """
+func f(x: f64[n], y0: f64) {
+  n: i64 = dim x {axis=0}
+  y: f64 = for 1: i64, n, 1: i64, y0 { (i: i64, y: f64)
+    a: f64[?] = load x, i, 2: i64 {spec=':_:_'}
+    b: f64[?] = mul a, y
+    c: f64 = sum b {axes=(0,)}
+    d: f64 = sin c
+    yield d
+  }
+  return y
+}
+results y
+""",
+        (_random(5), 0.9),
+        (0, 1),
+    ),
 )
