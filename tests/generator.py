@@ -251,7 +251,7 @@ class Writer:
             header, inner = f"range({bounds})", replace(inner, ints=(*s.ints, i))
         elif kind == "values":
             header, inner = self.pick(s.vectors), replace(inner, scalars=(*s.scalars, i))
-            if header in ("a", *s.views):
+            if header in ("a", "b", *s.views):
                 header = f"{header}.copy()"
         else:
             texts = {"places": "", "after": "1, ", "down": None}

@@ -75,6 +75,7 @@ class Context:
         self.affine: dict[Var, tuple[str, int]] = {}
         self.alias: dict[Cell, set[Cell]] = {}
         self.symbols: set[str] = set()
+        self.given: dict[Dim, tuple[Var, int]] = {}  # extents that parameters have
         self.memo: dict[object, str] = {}
         self.serial = 0
         self.captured: dict[int, tuple[Capture, View, Any]] = {}
@@ -180,6 +181,21 @@ class Context:
             known[dim] = var = self.emit("dim", array, name=split_dim(dim)[0], axis=axis)
             self.mark_extent(var, dim)
         return known[dim]
+
+    def extent_named(self, dim: Dim) -> Atom:
+        """An extent from its symbol alone; 0 where nothing at hand has it."""
+        dim = self.state.facts.find(dim)
+        if isinstance(dim, int):
+            return i64(dim)
+        if dim in self.state.facts.extents:
+            return self.index(self.state.facts.extents[dim])
+        if dim in self.given:
+            return self.emit("dim", self.given[dim][0], name="n", axis=self.given[dim][1])
+        base, shift = split_dim(dim)
+        if not shift or base == dim:
+            return i64(0)
+        moved = self.emit("add", self.extent_named(base), i64(shift), name="n")
+        return self.emit("maximum", moved, i64(0), name="n")
 
     def mark_extent(self, var: Var, dim: str) -> None:
         self.weak.add(var)

@@ -26,7 +26,6 @@ from s2s_ad.frontend.values import (
     same,
     structure,
 )
-from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, Dim, Type, promote
 
@@ -294,13 +293,15 @@ def lower(cx: Context, shape: Any, value: Any, atoms: dict[Any, Atom]) -> None:
 
 
 def lower_missing(cx: Context, shape: Any, atoms: dict[Any, Atom]) -> None:
-    """Placeholders for a value that is not there; nothing reads them."""
+    """Placeholders for a value that is not there; nothing reads them. They have the extents that
+    their types promise: the reverse sweep keeps all arrays of a path alike."""
     for leaf in leaves_of({"t": shape}):
         if leaf in atoms:
             continue
         zero = literal(cx, 0, leaf_type(leaf).dtype)
         if isinstance(leaf, Arr):
-            atoms[leaf] = cx.emit("full", zero, *(i64(int(d == 1)) for d in leaf.type.shape))
+            shape = [cx.extent_named(d) for d in leaf.type.shape]
+            atoms[leaf] = cx.emit("full", zero, *shape, type=leaf.type)
         else:
             atoms[leaf] = zero
 

@@ -156,6 +156,8 @@ class Inputs:
         var = Var(hint, Type(spec.dtype, tuple(dims)))
         self.vars.append(var)
         self.paths.append(path)
+        for axis, dim in enumerate(dims):
+            self.cx.given.setdefault(dim, (var, axis))
         value = self.cx.fresh(var)
         self.views.append(value if is_array(value) else None)
         if not dims and spec.dtype in ("f64", "i64", "bool", "c128"):

@@ -203,7 +203,9 @@ class _Sweep:
             kind = next(v.type for v in values if v is not None)
             for k, (inner, value) in enumerate(zip(builders, values)):
                 results[k] += (_dummy(inner, kind) if value is None else value,)
-            outs.append(Var(self._name(key), kind))
+            # the dummy is empty: the result must not promise the extents of the real one
+            loose = tuple(d if isinstance(d, int) else UNKNOWN for d in kind.shape)
+            outs.append(Var(self._name(key), kind.with_shape(loose)))
         regions = tuple(inner.region((), r) for inner, r in zip(builders, results))
         b.append(_plain(eqn, eqn.ins, tuple(outs), regions))
         self.state.clear()

@@ -362,4 +362,25 @@ results y
         (_random(5), 0.9),
         (0, 1),
     ),
+    Case(
+        "an_array_saved_in_a_branch_not_taken",
+        """
+func f(x: f64[n], k: i64) {
+  c: bool = gt k, 3: i64
+  y: f64[n] = if c { ()
+    a: f64[n] = sin x
+    b: f64[n] = mul a, a
+    d: f64[n] = mul b, a
+    yield d
+  } { ()
+    yield x
+  }
+  s: f64 = sum y {axes=(0,)}
+  return s
+}
+results s
+""",
+        (_random(4), 2),
+        (0,),
+    ),
 )

@@ -84,6 +84,34 @@ def early_return(x, flag):
     return np.sum(y)
 
 
+def writes_in_branches(B, x, k):
+    """What each branch saves for the reverse sweep has no size where it was not taken."""
+    if k > 2:
+        B[0, k] = x
+        return np.sin(B)
+    B[0, 0] *= x
+    return np.sin(B)
+
+
+def loop_in_branch(x, a, b, k):
+    """The reverse sweep of the last statement needs what the loop before it left in b."""
+    if k > 3:
+        for _ in range(k - 2):
+            b[:] = np.sin(b)
+            if k > 1:
+                a[0] -= x
+        a[:-1] = np.sin(b[1:])
+    return np.sum(a)
+
+
+def break_before_rebinding(b, c, n):
+    for i in range(n):
+        if i > 2:
+            break
+        b = np.sin(b + c * b[::-1])
+    return b
+
+
 PROGRAMS = (
     Program(safe_sqrt, (("then", (-0.7,)), ("else", (0.7,)))),
     Program(safe_sum, (("all branches", (np.array([-2.0, -0.5, 0.3, 1.7, -1.2, 2.0, -0.1]),)),)),
@@ -114,6 +142,24 @@ PROGRAMS = (
             ("flag", (normal(5), 1)),
             ("sum", (normal(5), 0)),
             ("big", (np.array([5.5, 0.3, 0.1]), 0)),
+        ),
+    ),
+    Program(
+        writes_in_branches,
+        (("else", (normal(1, 4), 0.5, 0)), ("then", (normal(1, 4), 0.5, 3))),
+    ),
+    Program(
+        loop_in_branch,
+        (
+            ("then", (0.5, normal(4), normal(4, seed=1), 7)),
+            ("else", (0.5, normal(4), normal(4), 0)),
+        ),
+    ),
+    Program(
+        break_before_rebinding,
+        (
+            ("break", (normal(4), normal(4, seed=1), 7)),
+            ("no break", (normal(4), normal(4, seed=1), 2)),
         ),
     ),
 )
