@@ -365,13 +365,12 @@ results y
     Case(
         "an_array_saved_in_a_branch_not_taken",
         """
-func f(x: f64[n], k: i64) {
+func f(x: f64[n], k: i64, M: f64[n, n]) {
   c: bool = gt k, 3: i64
   y: f64[n] = if c { ()
-    a: f64[n] = sin x
+    a: f64[n] = dot M, x
     b: f64[n] = mul a, a
-    d: f64[n] = mul b, a
-    yield d
+    yield b
   } { ()
     yield x
   }
@@ -380,7 +379,7 @@ func f(x: f64[n], k: i64) {
 }
 results s
 """,
-        (_random(4), 2),
-        (0,),
+        (_random(4), 2, _random(4, 4)),
+        (0, 2),
     ),
 )

@@ -91,3 +91,16 @@ def test_gradient_of_gradient(case: Case) -> None:
     expected = derivative(first, case, tangents)
     for got, want in zip(second[len(first.results) :], expected):
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("case", CASES, ids=IDS)
+def test_residuals_have_the_extents_that_their_types_promise(case: Case) -> None:
+    """Equal symbols are equal extents: later passes read sizes from any array with the symbol."""
+    ahead, _ = vjp(optimise(verify(parse(case.text))), case.wrt)
+    extents: dict[str, int] = {}
+    named = [*zip(ahead.params, case.args), *zip(ahead.results, evaluate(ahead, case.args))]
+    for atom, value in named:
+        for size, found in zip(atom.type.shape, np.shape(value)):
+            if size != "?":
+                expected = size if isinstance(size, int) else extents.setdefault(size, found)
+                assert found == expected, f"{atom} has shape {np.shape(value)}"
