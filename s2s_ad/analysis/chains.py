@@ -16,10 +16,12 @@ from s2s_ad.ir.core import Atom, Eqn, Var
 
 @dataclass(frozen=True)
 class Chain:
-    """The versions of one array (or of arrays that a loop swaps), and the writes between them."""
+    """The versions of one array (or of arrays that a loop swaps), and the writes between them.
+    `ends` are versions that nothing goes on from: there is nothing to put them back from."""
 
     versions: frozenset[Var]
     writes: tuple[Eqn, ...]
+    ends: frozenset[Var]
 
 
 def chains(program: Program) -> list[Chain]:
@@ -30,11 +32,27 @@ def chains(program: Program) -> list[Chain]:
         for eqn in node.region.eqns:
             _link(program, eqn, groups, writes)
     found = []
+    passed = _passed_on(program, groups)
     for versions in groups.classes():
         own = tuple(w for w in writes if w.out in versions)
         in_loop = any(program.home[w.out].depth for w in own)
         if in_loop and _reversible(program, versions, groups):
-            found.append(Chain(frozenset(versions), own))
+            ends = frozenset(v for v in versions if v not in groups.continued and v not in passed)
+            found.append(Chain(frozenset(versions), own, ends))
+    return found
+
+
+def _passed_on(program: Program, groups: _Groups) -> set[Var]:
+    """Versions that leave their region as a result that is a version of the same array."""
+    found: set[Var] = set()
+    for node in program.nodes.values():
+        for eqn in node.region.eqns:
+            pairs: list[tuple[Atom, Var]] = []
+            if eqn.prim == "if":
+                pairs = [p for r in eqn.regions for p in zip(r.results, eqn.outs)]
+            elif eqn.prim in LOOPS:
+                pairs = [(result, out) for _, _, result, out in program.slots(eqn)]
+            found.update(v for v, out in pairs if groups.same(v, out))
     return found
 
 
@@ -51,6 +69,9 @@ class _Groups:
         while self.parent[v] is not v:
             v = self.parent[v]
         return v
+
+    def same(self, a: Atom, b: Atom) -> bool:
+        return a in self.parent and b in self.parent and self.find(a) is self.find(b)
 
     def link(self, new: Var, old: Atom) -> None:
         """`new` is `old` after some writes."""

@@ -82,7 +82,9 @@ class _Planner:
         home = self.program.home[v]
         if home.kind == "root" or self.program.is_index(v):
             return True
-        return v in self.chain_of and self._current(v, position)
+        if v not in self.chain_of or v in self.chain_of[v].ends:
+            return False
+        return self._current(v, position)
 
     def _again(self, eqn: Eqn | None) -> bool:
         """True where an equation may be evaluated again."""

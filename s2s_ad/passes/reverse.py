@@ -11,6 +11,7 @@ from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Lit, Region, Var, eqn_uses
+from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
 from s2s_ad.passes.putback import overwritten
@@ -96,6 +97,8 @@ class Reverse:
         if frame.node.kind == "root":
             return a
         eqn = self.program.definition[a]
+        if eqn.regions or not PRIMS[eqn.prim].cheap:
+            raise AssertionError(f"the plan neither saves {a} nor lets it be computed again")
         ins = tuple(map(self._from(frame), eqn.ins))
         out = Var(a.name, a.type)
         with frame.b.at(eqn.loc):
