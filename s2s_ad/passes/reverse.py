@@ -15,7 +15,14 @@ from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
 from s2s_ad.passes.putback import overwritten
-from s2s_ad.passes.tape import Forward, ordinal, start_and_step, tape_spec
+from s2s_ad.passes.tape import (
+    Forward,
+    key_home,
+    ordinal,
+    product,
+    start_and_step,
+    tape_spec,
+)
 from s2s_ad.rule import TRANSPOSES
 
 
@@ -36,7 +43,7 @@ class Frame:
     parent: Frame | None
     env: dict[Var, Atom] = field(default_factory=dict)
     ct: dict[Var, Atom] = field(default_factory=dict)
-    tops: dict[Node, Atom] = field(default_factory=dict)
+    tops: dict[object, Atom] = field(default_factory=dict)
     position: int = -1
 
 
@@ -52,11 +59,16 @@ class Reverse:
         self.needs: Needs = {}
         self.dims: dict[tuple[Var, int], Eqn] = {}
         if ahead is not None:
-            self.frame.tops = {n: a for n, a in ahead.state.items() if isinstance(n, Node)}
+            self.frame.tops = {key: ahead.state[key] for key in self._positions()}
 
     @property
     def b(self) -> Builder:
         return self.frame.b
+
+    def _positions(self) -> list[object]:
+        """What the reverse sweep counts down: positions on stacks, and the ends of flat tapes."""
+        keys = self.ahead.state if self.ahead is not None else ()
+        return [k for k in keys if isinstance(k, Node) or (isinstance(k, tuple) and k[0] == "end")]
 
     def run(self, seeds: Sequence[tuple[Var, Atom]]) -> None:
         """Reverse everything, from the cotangents of the tangents in `seeds`."""
@@ -117,8 +129,24 @@ class Reverse:
                 ordinal(frame.b, look(self.program.index_of(n)), *map(look, start_and_step(n)))
                 for n in scope.loops()
             ]
+        if ("end", a) in self.ahead.state:
+            return self._read_piece(a, frame, indices)
         spec = tape_spec(indices, a)
         return frame.b.emit("load", tape, *indices, spec=spec, name=a.name, type=a.type)
+
+    def _read_piece(self, a: Var, frame: Frame, indices: list[Atom]) -> Atom:
+        """The last piece of a flat tape, whose end moves back by as much."""
+        b, shapes = frame.b, self.ahead.state["shape", a]
+        spec = ",".join("i" * (len(indices) + 1))
+        axes = map(i64, range(a.type.ndim))
+        shape = [b.emit("load", shapes, *indices, k, spec=spec, name="n") for k in axes]
+        end = self._top(("end", a), frame)
+        start = b.emit("sub", end, product(b, shape), name=f"{a.name}_end")
+        frame.tops["end", a] = start
+        flat = b.emit("load", self.ahead.state[a], start, end, spec="_:_", name=a.name)
+        if a.type.ndim == 1:
+            return flat
+        return b.emit("reshape", flat, *shape, name=a.name)
 
     def _from(self, frame: Frame) -> Callable[[Atom], Atom]:
         """`lookup` as seen from an outer frame: what it computes goes there."""
@@ -131,7 +159,7 @@ class Reverse:
 
         return look
 
-    def _top(self, scope: Node, frame: Frame) -> Atom:
+    def _top(self, scope: object, frame: Frame) -> Atom:
         while scope not in frame.tops:
             frame = frame.parent
         return frame.tops[scope]
@@ -205,6 +233,9 @@ class Reverse:
                     self._transpose(eqn)
                 elif eqn.outs and eqn.outs[0] in self.plan.restored:
                     self._put_back(eqn)
+        for key in self._positions():  # pieces that nobody asked for in this region
+            if isinstance(key, tuple) and self.program.home[key[1]] is frame.node:
+                self.lookup(key[1])
 
     def _transpose(self, eqn: Eqn) -> None:
         ct = self.frame.ct.pop(eqn.out, None)
@@ -325,7 +356,7 @@ class Reverse:
         carried: list[tuple],
         captured: list[Var],
         backs: list[tuple],
-        tops: list[Node],
+        tops: list[object],
         params: list[Var],
     ) -> Region:
         """The body of a reversed loop."""
@@ -368,11 +399,10 @@ class Reverse:
         last = b.emit("add", start, b.emit("mul", b.emit("sub", count, i64(1)), step))
         return last, b.emit("sub", start, step), b.emit("neg", step)
 
-    def _stacks_in(self, eqn: Eqn) -> list[Node]:
-        """The scopes in the regions of `eqn` whose values are on stacks."""
-        if self.ahead is None:
-            return []
-        return [s for s in self.ahead.stacks if any(n.eqn is eqn for n in _around(s))]
+    def _stacks_in(self, eqn: Eqn) -> list[object]:
+        """The positions that the regions of `eqn` count down."""
+        homes = [(key, key_home(self.program, key)) for key in self._positions()]
+        return [key for key, home in homes if any(n.eqn is eqn for n in _around(home))]
 
     def _reach(
         self, eqn: Eqn, linear: list[tuple], cts: list[Atom | None]

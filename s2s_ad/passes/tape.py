@@ -11,7 +11,9 @@ A tape has one axis per loop around the value where all trip counts are known be
 loop: it is allocated there, and indexed by the iterations. Else it is a stack, and a counter gives
 the position: of known size where the bounds are arithmetic on outer indices (a triangular nest is
 counted beforehand), growing where they are not (a `while`, a `for` that may end early). A value in
-a branch outside all loops needs no tape: the branch gets a further result.
+a branch outside all loops needs no tape: the branch gets a further result. Arrays whose size
+changes from one iteration to the next go to a flat tape, one after the other, with their extents
+beside.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ from dataclasses import dataclass, field
 from s2s_ad.analysis.extents import Extents
 from s2s_ad.analysis.plan import Plan
 from s2s_ad.analysis.program import LOOPS, Hints, Node, Program
-from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, boolean, i64, number
 from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ir.prims import PRIMS
@@ -30,12 +31,6 @@ from s2s_ad.ir.types import I64, UNKNOWN, Type
 
 #: The first size of a stack, in entries.
 STACK = 64
-
-
-class TapeError(S2SError):
-    """A value that the reverse sweep needs can be neither computed again nor saved."""
-
-    code = "S2S091"
 
 
 def prepare(func: Func) -> Func:
@@ -240,11 +235,13 @@ class _Sweep:
 
     def _inside(self, key: object, node: Node) -> bool:
         """True for a tape or counter of the scope of `node` or of one inside it."""
-        scope = key if isinstance(key, Node) else self.program.home[key].scope
-        return node in scope.loops()
+        return node in key_home(self.program, key).scope.loops()
 
     def _name(self, key: object) -> str:
-        return "top" if isinstance(key, Node) else f"{key.name.split('.')[0]}_tape"
+        if isinstance(key, Node):
+            return "top"
+        what, v = key if isinstance(key, tuple) else ("tape", key)
+        return f"{v.name.split('.')[0]}_{what}"
 
     # -- tapes
 
@@ -262,12 +259,18 @@ class _Sweep:
                 self.out.growing.add(scope)
             trips = trips or [i64(STACK) if total is None else total]
             for v in self.plan.saved[scope]:
-                shape = [*trips, *self._extents(v, outermost, b)]
-                known = tuple(_static(a) for a in shape)
-                kind = Type(v.type.dtype, (UNKNOWN, *known[1:]) if grows else known)
-                name = self._name(v)
-                tape = b.emit("empty", *shape, name=name, type=kind, dtype=v.type.dtype)
-                self.state[v] = tape
+                extents = self._extents(v, outermost, b)
+                if extents is not None:
+                    self._empty(v, v.type.dtype, [*trips, *extents], grows, b)
+                    continue
+                self._empty(v, v.type.dtype, [i64(STACK)], True, b)
+                self._empty(("shape", v), "i64", [*trips, i64(v.type.ndim)], grows, b)
+                self.state["end", v] = i64(0)
+
+    def _empty(self, key: object, dtype: str, shape: list[Atom], grows: bool, b: Builder) -> None:
+        known = tuple(_static(a) for a in shape)
+        kind = Type(dtype, (UNKNOWN, *known[1:]) if grows else known)
+        self.state[key] = b.emit("empty", *shape, name=self._name(key), type=kind, dtype=dtype)
 
     def _outside(self, a: Atom, outermost: Node) -> bool:
         return isinstance(a, Lit) or outermost not in self.program.home[a].loops()
@@ -323,7 +326,9 @@ class _Sweep:
         env[a] = b.emit(eqn.prim, *ins, name=a.name, **eqn.params)
         return env[a]
 
-    def _extents(self, v: Var, outermost: Node, b: Builder) -> list[Atom]:
+    def _extents(self, v: Var, outermost: Node, b: Builder) -> list[Atom] | None:
+        """The extents of `v`, if they are known before the loops: the same in every iteration."""
+
         def dim(array: Var, axis: int) -> Atom | None:
             at_hand = self._outside(array, outermost) and array not in self.program.linear
             return b.emit("dim", array, axis=axis, name="n") if at_hand else None
@@ -333,15 +338,7 @@ class _Sweep:
 
         extents = Extents(self.program, b, dim, scalar)
         found = [extents.find(v, axis) for axis in range(v.type.ndim)]
-        if None in found:
-            eqn = self.program.definition.get(v)
-            raise TapeError(
-                f"the array `{v.name}` must be saved in every iteration for the reverse sweep, and "
-                "its size changes from one iteration to the next",
-                eqn.loc if eqn else None,
-                "compute with its elements in a loop, or give it a fixed size",
-            )
-        return found
+        return None if None in found else found
 
     def save(self, v: Var, b: Builder) -> None:
         if not self.plan.is_saved(self.program, v):
@@ -349,19 +346,54 @@ class _Sweep:
         scope = self.program.home[v].scope
         if scope.kind == "root":
             self.state[v] = v
-            return
-        tape = self.state[v]
-        if scope in self.state:
-            indices = [self.state[scope]]
+        elif ("end", v) in self.state:
+            self._save_piece(v, scope, b)
         else:
-            indices = [
-                ordinal(b, self.program.index_of(n), *start_and_step(n)) for n in scope.loops()
-            ]
+            self._write(v, v, scope, self._indices(scope, b), b)
+
+    def _indices(self, scope: Node, b: Builder) -> list[Atom]:
+        if scope in self.state:
+            return [self.state[scope]]
+        return [ordinal(b, self.program.index_of(n), *start_and_step(n)) for n in scope.loops()]
+
+    def _write(self, key: object, v: Atom, scope: Node, at: list[Atom], b: Builder) -> None:
+        """One entry of a tape."""
+        tape = self.state[key]
         if scope in self.out.growing:
-            tape = b.emit("grow", tape, indices[0], name=tape.name)
-        self.state[v] = b.emit(
-            "store", tape, v, *indices, spec=tape_spec(indices, v), name=tape.name, type=tape.type
-        )
+            tape = b.emit("grow", tape, at[0], name=tape.name)
+        spec = tape_spec(at, v)
+        self.state[key] = b.emit("store", tape, v, *at, spec=spec, name=tape.name, type=tape.type)
+
+    def _save_piece(self, v: Var, scope: Node, b: Builder) -> None:
+        """An array whose size is its own in every iteration: its elements go to the end of a flat
+        tape, its extents to another."""
+        at = self._indices(scope, b)
+        shape = [b.emit("dim", v, axis=axis, name="n") for axis in range(v.type.ndim)]
+        for axis, n in enumerate(shape):
+            self._write(("shape", v), n, scope, [*at, i64(axis)], b)
+        size = product(b, shape)
+        flat = v if v.type.ndim == 1 else b.emit("reshape", v, size, name=v.name)
+        start, tape = self.state["end", v], self.state[v]
+        end = b.emit("add", start, size, name=f"{v.name}_end")
+        tape = b.emit("grow", tape, end, name=tape.name)
+        new = b.emit("store", tape, flat, start, end, spec="_:_", name=tape.name, type=tape.type)
+        self.state[v], self.state["end", v] = new, end
+
+
+def product(b: Builder, factors: list[Atom]) -> Atom:
+    """The number of elements of an array with these extents."""
+    size = factors[0]
+    for factor in factors[1:]:
+        size = b.emit("mul", size, factor, name="n")
+    return size
+
+
+def key_home(program: Program, key: object) -> Node:
+    """The region that an entry of `Forward.state` belongs to: a stacked scope, a saved variable, or
+    what goes with one."""
+    if isinstance(key, Node):
+        return key
+    return program.home[key[1] if isinstance(key, tuple) else key]
 
 
 def tape_spec(indices: list[Atom], v: Var) -> str:

@@ -112,7 +112,35 @@ def break_before_rebinding(b, c, n):
     return b
 
 
+def growing_pieces(x, n):
+    """Work arrays whose size is another one in every iteration."""
+    s = 0.0
+    for i in range(1, n):
+        t = np.empty(i)
+        for j in range(i):
+            t[j] = x[j] * x[j] * s + x[j]
+        if i != 2:
+            u = np.sin(t) * t
+            s += np.sum(u * u) * 0.1
+    return s
+
+
+def recurrent(W, x, n):
+    for _ in range(n):
+        x = np.tanh(W @ x)
+    return x
+
+
+def shrinking(u):
+    while u.shape[0] > 1:
+        u = np.sin(u[1:]) * u[:-1]
+    return u[0]
+
+
 PROGRAMS = (
+    Program(growing_pieces, (("6", (normal(6), 6)), ("none", (normal(6), 1)))),
+    Program(recurrent, (("5", (normal(3, 3), normal(3), 5)), ("0", (normal(3, 3), normal(3), 0)))),
+    Program(shrinking, (("5", (normal(5),)), ("2", (normal(2),)))),
     Program(safe_sqrt, (("then", (-0.7,)), ("else", (0.7,)))),
     Program(safe_sum, (("all branches", (np.array([-2.0, -0.5, 0.3, 1.7, -1.2, 2.0, -0.1]),)),)),
     Program(
