@@ -87,7 +87,38 @@ def work_array(u, n):
 
 IDX = np.array([0, 2, 2, 1, 2, 0, 3])
 
+
+def overlapping_views(x):
+    """Two views that overlap, each read while the other is written."""
+    a = x[:-1]
+    b = x[1:]
+    a += b * b
+    b *= a
+    a[:] = b[::-1]
+    return x
+
+
+def pivoted_lu(A):
+    """Rows are swapped in place, as the data have it."""
+    n = A.shape[0]
+    for k in range(n - 1):
+        p = k
+        for i in range(k + 1, n):
+            if abs(A[i, k]) > abs(A[p, k]):
+                p = i
+        if p != k:
+            row = A[k].copy()
+            A[k] = A[p]
+            A[p] = row
+        for i in range(k + 1, n):
+            A[i, k] /= A[k, k]
+            A[i, k + 1 :] -= A[i, k] * A[k, k + 1 :]
+    return A
+
+
 PROGRAMS = (
+    Program(overlapping_views, (("5", (normal(5),)), ("1", (normal(1),)))),
+    Program(pivoted_lu, (("4x4", (normal(4, 4),)),)),
     Program(
         running_product,
         (("7", (positive(7),)), ("1", (positive(1),)), ("zero inside", (np.arange(-2.0, 4.0),))),
