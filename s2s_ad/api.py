@@ -9,6 +9,10 @@ Options that every transformation takes:
                   or, for a function that returns None, every array that it writes to
 - `level=None`    "array" (NumPy code, readable) or "kernel" (loops, fast); by default kernel code
                   is what numba compiles, and array code is what runs uncompiled
+- `invert=False`  reverse mode may invert updates such as `x += h * v` instead of saving `x` in
+                  every step: a leapfrog integrator then needs no tape. The inverse rounds, so the
+                  gradient is that of a trajectory off by rounding errors; a decaying solution
+                  amplifies them on the way back. Integers are inverted exactly in any case
 
 Functions are specialised for the types of a call: dtypes, ranks, which extents are 1, the structure
 of containers, and the values of strings, bools, None and functions.
@@ -51,6 +55,7 @@ class Derivative:
         static: str | Sequence[str] = (),
         outputs: Outputs = None,
         level: str | None = None,
+        invert: bool = False,
     ) -> None:
         if not callable(fn):
             raise ArgumentTypeError(f"a function is needed, not a {type(fn).__name__}")
@@ -58,6 +63,7 @@ class Derivative:
         inherited = fn._static if isinstance(fn, Derivative) else ()
         self._static = (*inherited, *((static,) if isinstance(static, str) else static))
         self._outputs, self._level = outputs, level or ("kernel" if jit else "array")
+        self._invert = invert
         self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
         self._fixed = self.binder.static_positions
         self._fast: dict[Any, Specialisation] = {}
@@ -129,7 +135,7 @@ class Derivative:
 
     def derived(self, arguments: tuple[Argument, ...]) -> Derived:
         """What is made for a call with arguments of these specs, before it is compiled."""
-        return derive(self.mode, self._program(arguments), self._wrt, self._outputs)
+        return derive(self.mode, self._program(arguments), self._wrt, self._outputs, self._invert)
 
     def _program(self, arguments: tuple[Argument, ...]) -> Program:
         fn = self._fn

@@ -92,6 +92,7 @@ def _add_function(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--wrt", help="names or indices, separated by commas")
     command.add_argument("--outputs", help="names of arguments that are written to, or return")
+    command.add_argument("--invert", action="store_true", help="invert updates, with rounding")
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -153,7 +154,8 @@ def _derived(options: argparse.Namespace, fn: Callable[..., Any], mode: str) -> 
         made = api.Differentiable(fn)
     else:
         chosen = {} if wrt is None else {"wrt": wrt}
-        made = _MAKERS[mode](fn, outputs=_selection(options.outputs), **chosen)
+        outputs = _selection(options.outputs)
+        made = _MAKERS[mode](fn, outputs=outputs, invert=options.invert, **chosen)
     return made.derived(_arguments(made.binder, options.sig))
 
 
@@ -232,6 +234,7 @@ def _header(options: argparse.Namespace, fn: Callable[..., Any]) -> str:
     chosen = {"--wrt": options.wrt, "--outputs": options.outputs, "--level": options.level}
     for option, value in (*chosen.items(), ("-o", options.o)):
         parts += [option, value] if value is not None else []
+    parts += ["--invert"] if options.invert else []
     shown = " ".join(f"{k.lstrip('-')}={v}" for k, v in chosen.items() if v is not None)
     return "\n".join(
         (

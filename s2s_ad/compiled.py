@@ -57,17 +57,21 @@ class Derived:
     wrt: tuple[Argument, ...] = ()
     params: tuple[int, ...] = ()
     sources: tuple[int | None, ...] = ()
+    invert: bool = False
 
     def funcs(self, level: str, after: str | None = None) -> tuple[Func, ...]:
         """The functions at the end of the pipeline, or after one of its stages."""
-        funcs = pipeline.run(self.program.func, self.mode, self.params, level, after)
+        program = self.program.func
+        funcs = pipeline.run(program, self.mode, self.params, level, after, self.invert)
         if self.mode == "jvp" and after is None:
             count = len(self.program.captures)
             funcs = tuple(with_captures_last(f, count, len(self.params)) for f in funcs)
         return funcs
 
 
-def derive(mode: str, program: Program, wrt: Wrt, outputs: Outputs) -> Derived:
+def derive(
+    mode: str, program: Program, wrt: Wrt, outputs: Outputs, invert: bool = False
+) -> Derived:
     """What `mode` asks of a program, checked: the arguments in `wrt`, the value that counts."""
     if mode == "primal":
         return _primal(program)
@@ -83,7 +87,8 @@ def derive(mode: str, program: Program, wrt: Wrt, outputs: Outputs) -> Derived:
         "jvp": tuple_spec(program.out, mirror_spec(program.out)),
         "vjp": gradient,
     }[mode]
-    return Derived(mode, program, out, chosen, wrt_params(program, chosen))
+    params = wrt_params(program, chosen)
+    return Derived(mode, program, out, chosen, params, invert=invert)
 
 
 def _primal(program: Program) -> Derived:

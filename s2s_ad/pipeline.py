@@ -7,6 +7,7 @@ A stage maps functions to functions: one to one, except that `vjp` gives a forwa
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -50,18 +51,19 @@ def each(*passes: Callable[[Func], Func]) -> Callable[[Funcs], Funcs]:
     return apply
 
 
-def stages(mode: str, wrt: Sequence[int], level: str) -> tuple[Stage, ...]:
+def stages(mode: str, wrt: Sequence[int], level: str, invert: bool = False) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
     `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
-    with respect to; `level` is one of LEVELS.
+    with respect to; `level` is one of LEVELS; `invert` allows updates to be inverted with rounding.
     """
+    gradient = functools.partial(grad, wrt=wrt, invert=invert)
     derive = {
         "primal": (),
         "jvp": (Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),),
-        "grad": (Stage("transpose", lambda funcs: (_without_value(grad(*funcs, wrt)),)),),
-        "value_and_grad": (Stage("transpose", lambda funcs: (grad(*funcs, wrt),)),),
-        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt)),),
+        "grad": (Stage("transpose", lambda funcs: (_without_value(gradient(*funcs)),)),),
+        "value_and_grad": (Stage("transpose", lambda funcs: (gradient(*funcs),)),),
+        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert)),),
     }
     to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if level == "kernel" else ()
     return (
@@ -73,11 +75,11 @@ def stages(mode: str, wrt: Sequence[int], level: str) -> tuple[Stage, ...]:
     )
 
 
-def _inside_transpose(wrt: Sequence[int]) -> dict[str, Stage]:
+def _inside_transpose(wrt: Sequence[int], invert: bool) -> dict[str, Stage]:
     """What `transpose` goes through, to be looked at: the tangents, and the taped forward sweep."""
     return {
         "jvp": Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),
-        "tape": Stage("tape", lambda funcs: (vjp(*funcs, wrt)[0],)),
+        "tape": Stage("tape", lambda funcs: (vjp(*funcs, wrt, invert)[0],)),
     }
 
 
@@ -100,15 +102,22 @@ def observing(observer: Observer) -> Iterator[None]:
         _observers.reset(token)
 
 
-def run(func: Func, mode: str, wrt: Sequence[int], level: str, after: str | None = None) -> Funcs:
+def run(
+    func: Func,
+    mode: str,
+    wrt: Sequence[int],
+    level: str,
+    after: str | None = None,
+    invert: bool = False,
+) -> Funcs:
     """`func` through all stages, or through those up to and including `after`.
 
     With the environment variable S2S_AD_VERIFY=1 every stage's result is verified. OptionError
     where there is no such level, or no such stage for this mode and level.
     """
     _check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level)
-    inside = _inside_transpose(wrt) if any(s.name == "transpose" for s in todo) else {}
+    todo = stages(mode, wrt, level, invert)
+    inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
         _check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
     if after in inside:

@@ -1,27 +1,31 @@
-"""Chains: the successive versions of one array, which the reverse sweep can put back.
+"""Chains: the successive versions of one variable, which the reverse sweep can put back.
 
-A store can be undone from the element it overwrote. A chain is a set of array versions linked by
-stores, loops that carry them (also swapped with one another: double buffers) and branches, such
-that undoing the links in reverse order leads from the last version to the first.
+A store can be undone from the element it overwrote, an update like `x = x + d` from its other
+operand (inversion.py). A chain is a set of versions linked by writes or updates, loops that carry
+them (also swapped with one another: double buffers) and branches, such that undoing the links in
+reverse order leads from the last version to the first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from s2s_ad.analysis.extents import written_base
+from s2s_ad.analysis.extents import version_before, written_base
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.core import Atom, Eqn, Var
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chain:
-    """The versions of one array (or of arrays that a loop swaps), and the writes between them.
-    `ends` are versions that nothing goes on from: there is nothing to put them back from."""
+    """The versions of one variable (or of those that a loop swaps), and the writes between them.
+    `following` gives the equations that go on from a version; `ends` are versions that nothing goes
+    on from: there is nothing to put them back from."""
 
     versions: frozenset[Var]
     writes: tuple[Eqn, ...]
     ends: frozenset[Var]
+    following: Mapping[Var, Sequence[Eqn]]
 
 
 def chains(program: Program) -> list[Chain]:
@@ -38,7 +42,7 @@ def chains(program: Program) -> list[Chain]:
         in_loop = any(program.home[w.out].depth for w in own)
         if in_loop and _reversible(program, versions, groups):
             ends = frozenset(v for v in versions if v not in groups.continued and v not in passed)
-            found.append(Chain(frozenset(versions), own, ends))
+            found.append(Chain(frozenset(versions), own, ends, groups.continued))
     return found
 
 
@@ -62,7 +66,7 @@ class _Groups:
     def __init__(self) -> None:
         self.parent: dict[Var, Var] = {}
         self.linked: set[Var] = set()
-        self.continued: dict[Var, int] = {}
+        self.continued: dict[Var, list[Eqn]] = {}
 
     def find(self, v: Var) -> Var:
         self.parent.setdefault(v, v)
@@ -78,6 +82,10 @@ class _Groups:
         self.parent[self.find(new)] = self.find(old)
         self.linked.add(new)
 
+    def go_on(self, v: Var, eqn: Eqn) -> None:
+        """`eqn` makes the next version after `v`."""
+        self.continued.setdefault(v, []).append(eqn)
+
     def classes(self) -> list[list[Var]]:
         out: dict[Var, list[Var]] = {}
         for v in self.parent:
@@ -88,41 +96,57 @@ class _Groups:
 def _link(program: Program, eqn: Eqn, groups: _Groups, writes: list[Eqn]) -> None:
     if any(program.is_linear(out) for out in eqn.outs) and eqn.prim in ("store", "accum"):
         return
-    if eqn.prim in ("store", "accum") and isinstance(eqn.ins[0], Var):
-        groups.link(eqn.out, eqn.ins[0])
-        groups.continued[eqn.ins[0]] = groups.continued.get(eqn.ins[0], 0) + 1
+    base = eqn.ins[program.undo.get(eqn, 0)] if eqn.ins else None
+    if (eqn.prim in ("store", "accum") or eqn in program.undo) and isinstance(base, Var):
+        groups.link(eqn.out, base)
+        groups.go_on(base, eqn)
         writes.append(eqn)
     elif eqn.prim in LOOPS:
         _link_loop(program, eqn, groups)
     elif eqn.prim == "if":
         for out in eqn.outs:
-            base = written_base(program, out) if out.type.is_array else out
-            if base is not out and not program.is_linear(out):
+            base = version_before(program, out)
+            if base is not None and not program.is_linear(out):
                 groups.link(out, base)
-                groups.continued[base] = groups.continued.get(base, 0) + 1
+                groups.go_on(base, eqn)
 
 
 def _link_loop(program: Program, eqn: Eqn, groups: _Groups) -> None:
     node = program.nodes[eqn.regions[-1]]
-    slots = [s for s in program.slots(eqn) if s[1].type.is_array and not program.is_linear(s[1])]
+    slots = [s for s in program.slots(eqn) if not program.is_linear(s[1])]
     bases = [written_base(program, result) for _, _, result, _ in slots]
     for (init, param, result, out), base in zip(slots, bases):
-        if base not in node.region.params or bases.count(base) > 1 or not isinstance(init, Var):
+        if base not in node.region.params or bases.count(base) > 1:
             continue
         if not any(base is p for _, p, _, _ in slots):
             continue
-        groups.link(param, init)
+        if param.type.is_array or (isinstance(init, Var) and not _outside(program.home[init])):
+            if not isinstance(init, Var):
+                continue
+            groups.link(param, init)
+            groups.go_on(init, eqn)
+        groups.linked.add(param)  # a number from outside all loops is at hand by itself
         groups.link(out, param)
         groups.parent[groups.find(result)] = groups.find(param)
-        groups.continued[init] = groups.continued.get(init, 0) + 1
 
 
 def _reversible(program: Program, versions: list[Var], groups: _Groups) -> bool:
     """Every version is linked to an earlier one or stems from outside all loops, and none is
     continued in two ways."""
     return all(
-        (v in groups.linked or _outside(program.home[v])) and groups.continued.get(v, 0) <= 1
+        (v in groups.linked or _outside(program.home[v]))
+        and _one_way(program, v, groups.continued.get(v, []))
         for v in versions
+    )
+
+
+def _one_way(program: Program, v: Var, following: list[Eqn]) -> bool:
+    """At most one equation goes on from `v` on every path: the `if` that holds two goes on too."""
+    places = [program.home[eqn.outs[0]] for eqn in following]
+    by_place = dict(zip(places, following))
+    return len(set(places)) == len(places) and all(
+        node is program.home[v] or (node.kind == "branch" and by_place.get(node.parent) is node.eqn)
+        for node in places
     )
 
 

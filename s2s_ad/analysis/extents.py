@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from s2s_ad.analysis.program import LOOPS, Program
+from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import Atom, Eqn, Lit, Var
 from s2s_ad.ir.prims import PRIMS
@@ -179,26 +179,42 @@ class Extents:
 
 
 def written_base(program: Program, a: Atom) -> Atom:
-    """The version of an array that `a` became from by writes in the same region or inner ones."""
-    while isinstance(a, Var):
-        eqn = program.definition.get(a)
-        if eqn is None:
+    """The version of an array that `a` became from by writes in the same region or inner ones; of
+    any variable, through updates that are undone."""
+    while True:
+        before = version_before(program, a)
+        if before is None:
             return a
-        if eqn.prim in ("store", "accum"):
-            a = eqn.ins[0]
-        elif eqn.prim in LOOPS:
-            init, param, result, _ = next(s for s in program.slots(eqn) if s[3] is a)
-            if written_base(program, result) is not param:
-                return a
-            a = init
-        elif eqn.prim == "if":
-            position = eqn.outs.index(a)
-            bases = [written_base(program, r.results[position]) for r in eqn.regions]
-            if bases[0] is not bases[1] or program.home.get(bases[0]) is None:
-                return a
-            if program.home[bases[0]].region in eqn.regions:
-                return a
-            a = bases[0]
-        else:
-            return a
-    return a
+        a = before
+
+
+def version_before(program: Program, a: Atom) -> Atom | None:
+    """The version that the equation which gave `a` wrote to; None where it gave a new variable."""
+    eqn = program.definition.get(a) if isinstance(a, Var) else None
+    if eqn is None:
+        return None
+    if eqn in program.undo:
+        return eqn.ins[program.undo[eqn]]
+    if eqn.prim in ("store", "accum"):
+        return eqn.ins[0]
+    if eqn.prim in LOOPS:
+        init, param, result, _ = next(s for s in program.slots(eqn) if s[3] is a)
+        return init if written_base(program, result) is param else None
+    if eqn.prim != "if":
+        return None
+    position = eqn.outs.index(a)
+    left, right = (_before_branch(program, r.results[position], eqn) for r in eqn.regions)
+    return left if left is right else None
+
+
+def _before_branch(program: Program, a: Atom | None, branch: Eqn) -> Atom | None:
+    """The version from before a branch that `a`, a result of one side, became from."""
+    while isinstance(a, Var) and _inside(program.home[a], branch):
+        a = version_before(program, a)
+    return a if isinstance(a, Var) else None
+
+
+def _inside(node: Node | None, branch: Eqn) -> bool:
+    while node is not None and node.eqn is not branch:
+        node = node.parent
+    return node is not None

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.chains import Chain
+from s2s_ad.analysis.inversion import jumps
 from s2s_ad.analysis.mincut import vertex_cut
 from s2s_ad.analysis.program import Node, Program
 from s2s_ad.ir.core import Eqn, Var, eqn_free_vars
@@ -47,7 +48,8 @@ class _Planner:
         self.program, self.needs = program, needs
         self.chain_of = {v: c for c in restored for v in c.versions}
         self.plan = Plan(restored=frozenset(self.chain_of))
-        self.written = {c: self._positions(c) for c in restored}
+        undone = (w for c in restored for w in c.writes if w in program.undo)
+        self.rounded = any(w.out.type.is_float for w in undone)
 
     def run(self) -> Plan:
         scopes = {n.scope: None for n in self.program.nodes.values() if n.kind != "cond"}
@@ -55,27 +57,27 @@ class _Planner:
             self._scope(scope)
         return self.plan
 
-    def _positions(self, chain: Chain) -> dict[Node, set[int]]:
-        """For every scope, the positions at which the chain is written to."""
-        found: dict[Node, set[int]] = {}
-        for eqn in chain.writes:
-            node = self.program.home[eqn.out]
-            position = self.program.order[eqn]
-            while node is not None:
-                found.setdefault(node.scope, set()).add(position)
-                node = node.scope
-                position = self.program.order[node.eqn] if node.eqn else -1
-                node = node.parent
-        return found
-
     # -- questions
 
-    def _current(self, array: Var, position: int) -> bool:
-        """True if a version that is put back is in its buffer when `position` is reversed."""
-        scope = self.program.home[array].scope
-        since = self.program.defined_at(array)
-        writes = self.written[self.chain_of[array]].get(scope, ())
-        return not any(since < w <= position for w in writes)
+    def _current(self, v: Var, position: int) -> bool:
+        """True if a version that is put back has been when `position` is reversed."""
+        scope = self.program.home[v].scope
+        following = [e for e in self.chain_of[v].following.get(v, ()) if e.prim != "if"]
+        return not any(self._done(eqn, scope, position) for eqn in following)
+
+    def _done(self, eqn: Eqn, scope: Node, position: int) -> bool:
+        """True if `eqn`, which may be in a loop or branch within `scope`, may have been performed
+        when `position` of that scope is reached."""
+        node, at = self.program.home[eqn.outs[0]], self.program.order[eqn]
+        while node.scope is not scope:
+            node = node.scope
+            at, node = self.program.order[node.eqn], node.parent
+        while node.kind == "branch":
+            holds = range(self.program.order[node.eqn] + 1, self.program.end[node.eqn] + 1)
+            if position in holds and not node.span[0] <= position <= node.span[1]:
+                return False  # on the other side
+            node = node.parent
+        return at <= position
 
     def _at_hand(self, v: Var, position: int) -> bool:
         """True for what the reverse sweep has without saving it."""
@@ -88,7 +90,9 @@ class _Planner:
 
     def _again(self, eqn: Eqn | None) -> bool:
         """True where an equation may be evaluated again."""
-        return eqn is not None and PRIMS[eqn.prim].cheap and not eqn.regions
+        if eqn is None or not PRIMS[eqn.prim].cheap or eqn.regions:
+            return False
+        return not (self.rounded and jumps(eqn))
 
     # -- one scope
 
@@ -133,9 +137,9 @@ class _Planner:
         return inputs, leaves
 
     def _place(self, u: Var, v: Var, position: int) -> int:
-        """The position, in the region of `u`, at which `v` is computed again from it."""
+        """The position, in the scope of `u`, at which `v` is computed again from it."""
         home, inner = self.program.home[u], self.program.home[v]
-        return position if home is inner else self.program.climb(inner, home)
+        return position if home.scope is inner.scope else self.program.climb(inner.scope, home)
 
     def _in_graph(self, u: Var, scope: Node) -> bool:
         """Values from outside the scope cost nothing here, nor do arrays that are put back."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from s2s_ad.analysis.activity import loop_slots
 from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Region, Var, free_vars
@@ -19,13 +20,15 @@ LOOPS = ("for", "while")
 
 @dataclass(eq=False)
 class Node:
-    """A region in its place. `kind` is root, loop, cond or branch; `eqn` owns the region."""
+    """A region in its place. `kind` is root, loop, cond or branch; `eqn` owns the region; `span`
+    holds the first and last numbers of its equations."""
 
     region: Region
     kind: str
     eqn: Eqn | None = None
     parent: Node | None = field(default=None, repr=False)
     children: list[Node] = field(default_factory=list, repr=False)
+    span: tuple[int, int] = (0, -1)
 
     @property
     def scope(self) -> Node:
@@ -56,11 +59,18 @@ class Hints:
 
 
 class Program:
-    """An index of `func`, whose last `tangents` parameters are tangents."""
+    """An index of `func`, whose last `tangents` parameters are tangents. `undo` gives the equations
+    that the reverse sweep may undo, and the operand that each gives back."""
 
-    def __init__(self, func: Func, tangents: int = 0, hints: Hints | None = None) -> None:
+    def __init__(
+        self,
+        func: Func,
+        tangents: int = 0,
+        hints: Hints | None = None,
+        undo: Mapping[Eqn, int] = MappingProxyType({}),
+    ) -> None:
         self.func, self.tangents = func, tangents
-        self.hints = hints or Hints()
+        self.hints, self.undo = hints or Hints(), undo
         self.home: dict[Var, Node] = {}
         self.definition: dict[Var, Eqn] = {}
         self.order: dict[Eqn, int] = {}
@@ -73,10 +83,15 @@ class Program:
 
     def of(self, func: Func) -> Program:
         """The index of another version of the function, with the same variables and more."""
-        return Program(func, self.tangents, self.hints)
+        return Program(func, self.tangents, self.hints, self.undo)
+
+    def undoing(self, undo: Mapping[Eqn, int]) -> Program:
+        """The same, with equations that are undone (see inversion.py)."""
+        return Program(self.func, self.tangents, self.hints, undo)
 
     def _index(self, node: Node, counter: list[int]) -> None:
         self.nodes[node.region] = node
+        first = counter[0]
         for param in node.region.params:
             self.home[param] = node
         for eqn in node.region.eqns:
@@ -94,6 +109,7 @@ class Program:
                 node.children.append(child)
                 self._index(child, counter if kind == "branch" else [0])
             self.end[eqn] = counter[0] - 1
+        node.span = (first, counter[0] - 1)
 
     def _mark_linear(self, eqn: Eqn) -> None:
         count = eqn.params.get("linear", 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from s2s_ad.analysis.extents import Extents, written_base
+from s2s_ad.analysis.extents import Extents, version_before
 from s2s_ad.analysis.plan import Needs, Plan
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
@@ -14,7 +14,7 @@ from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Lit, Region, Var, eqn_us
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
-from s2s_ad.passes.putback import overwritten
+from s2s_ad.passes.putback import overwritten, undone
 from s2s_ad.passes.tape import (
     Forward,
     key_home,
@@ -248,6 +248,12 @@ class Reverse:
 
     def _put_back(self, eqn: Eqn) -> None:
         """Undo a write."""
+        if eqn in self.program.undo:
+            k = self.program.undo[eqn]
+            others = tuple(map(self.lookup, (*eqn.ins[:k], *eqn.ins[k + 1 :])))
+            now = self.lookup(eqn.out)
+            self.frame.env[eqn.ins[k]] = undone(self.b, eqn, k, now, others)
+            return
         if eqn.prim not in ("store", "accum"):
             return
         old = self.lookup(overwritten(self.frame.node.region.eqns, eqn))
@@ -313,7 +319,7 @@ class Reverse:
 
     def _bases(self, eqn: Eqn, backs: list[int]) -> list[Var]:
         """The versions before the branch of the arrays that it writes to and that are put back."""
-        return [written_base(self.program, eqn.outs[k]) for k in backs]
+        return [version_before(self.program, eqn.outs[k]) for k in backs]
 
     def _version(self, frame: Frame, v: Var) -> Atom:
         return frame.env[v] if v in frame.env else self.lookup(v)

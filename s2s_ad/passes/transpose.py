@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from s2s_ad.analysis.chains import Chain, chains
+from s2s_ad.analysis.inversion import undoable
 from s2s_ad.analysis.plan import Needs, Plan, make_plan
 from s2s_ad.analysis.program import Program
 from s2s_ad.ir.build import Builder, number
@@ -27,16 +28,17 @@ from s2s_ad.passes.reverse import Reverse
 from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
 
 
-def grad(func: Func, wrt: Sequence[int], result: int = 0) -> Func:
+def grad(func: Func, wrt: Sequence[int], result: int = 0, invert: bool = False) -> Func:
     """One function with all of `func`'s results and then the gradients of its scalar `result` with
-    respect to the parameters `wrt`. It never writes to its arguments."""
+    respect to the parameters `wrt`. It never writes to its arguments. `invert` allows it to invert
+    updates of floating-point variables, with rounding, instead of saving these."""
     seed = number(1, func.results[result].type.dtype)
-    sweeps = _Sweeps(func, wrt, {result: seed})
+    sweeps = _Sweeps(func, wrt, {result: seed}, invert)
     body = Region(func.params, sweeps.eqns(), (*sweeps.primal_results, *sweeps.gradients))
     return Func(f"{func.name}_grad", body, names_of(func) + _bars(func, wrt))
 
 
-def vjp(func: Func, wrt: Sequence[int]) -> tuple[Func, Func]:
+def vjp(func: Func, wrt: Sequence[int], invert: bool = False) -> tuple[Func, Func]:
     """(forward, backward). `forward` has the parameters of `func`, and gives its results and then
     the residuals. `backward` has the residuals and then one cotangent for every floating-point
     result, and gives one gradient for every parameter in `wrt`. Neither writes to its arguments."""
@@ -45,7 +47,7 @@ def vjp(func: Func, wrt: Sequence[int]) -> tuple[Func, Func]:
         for k, (name, r) in enumerate(zip(names_of(func), func.results))
         if r.type.is_float
     }
-    sweeps = _Sweeps(func, wrt, cotangents)
+    sweeps = _Sweeps(func, wrt, cotangents, invert)
     params = tuple(cotangents.values())
     back = Region(params, tuple(sweeps.back.eqns), sweeps.gradients)
     residuals = tuple(free_vars(back))
@@ -66,10 +68,12 @@ class _Sweeps:
     """The forward and the reverse sweep of a function, which share variables. `cotangents` are
     given for some of its results, by index."""
 
-    def __init__(self, func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]) -> None:
+    def __init__(
+        self, func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom], invert: bool
+    ) -> None:
         self.func = func
         start, seeded = _linearised(func, wrt, cotangents)
-        program, plan = _plan(start, seeded)
+        program, plan = _plan(start, seeded, invert)
         self.ahead: Forward = forward(program, plan)
         self.primal_results = program.func.results[: len(func.results)]
         self.back = Builder(role=ADJOINT)
@@ -111,23 +115,55 @@ def _linearised(
     return Program(ready, len(tuple(wrt)), hints), [p for p in pairs if isinstance(p[0], Var)]
 
 
-def _plan(program: Program, seeds: list[tuple[Var, Atom]]) -> tuple[Program, Plan]:
-    """The best plan found: arrays are put back, one after the other, where that saves memory."""
+Seeds = list[tuple[Var, Atom]]
+
+
+def _plan(program: Program, seeds: Seeds, invert: bool) -> tuple[Program, Plan]:
+    """The best plan found: variables are inverted, and then arrays put back, one after the other,
+    where that saves memory."""
     best = make_plan(program, _needs(program, (), seeds), ())
     chosen: list[Chain] = []
     if best.cost == 0:
         return program, best
+    program, best, chosen = _inverted(program, best, seeds, invert)
     for chain in chains(program):
-        trial = program.of(with_logs(program.func, chain))
-        wanted = [chain, *chosen]
-        restored = [c for c in chains(trial) if any(c.versions & w.versions for w in wanted)]
-        plan = make_plan(trial, _needs(trial, restored, seeds), restored)
+        if any(chain.versions & c.versions for c in chosen):
+            continue
+        trial, plan = _with_chains(program, [chain, *chosen], seeds)
         if plan.cost < best.cost:
-            program, best, chosen = trial, plan, wanted
+            program, best, chosen = trial, plan, [chain, *chosen]
     return program, best
 
 
-def _needs(program: Program, restored: Sequence[Chain], seeds: list[tuple[Var, Atom]]) -> Needs:
+def _with_chains(program: Program, wanted: list[Chain], seeds: Seeds) -> tuple[Program, Plan]:
+    """A program that can put these chains back, and its plan."""
+    func = program.func
+    for chain in wanted:
+        func = with_logs(func, chain, program.undo)
+    trial = program.of(func)
+    restored = [c for c in chains(trial) if any(c.versions & w.versions for w in wanted)]
+    return trial, make_plan(trial, _needs(trial, restored, seeds), restored)
+
+
+def _inverted(
+    program: Program, best: Plan, seeds: Seeds, rounding: bool
+) -> tuple[Program, Plan, list[Chain]]:
+    """All that can be inverted, together (a leapfrog's positions need its velocities, and the other
+    way round), without those that make no difference; nothing where it does not save memory."""
+    able = program.undoing(undoable(program, rounding))
+    chosen = [c for c in chains(able) if any(w in able.undo for w in c.writes)]
+    if not chosen:
+        return program, best, []
+    trial, plan = _with_chains(able, chosen, seeds)
+    for chain in list(chosen):
+        fewer = [c for c in chosen if c is not chain]
+        less, cheaper = _with_chains(able, fewer, seeds)
+        if cheaper.cost <= plan.cost:
+            trial, plan, chosen = less, cheaper, fewer
+    return (trial, plan, chosen) if plan.cost < best.cost else (program, best, [])
+
+
+def _needs(program: Program, restored: Sequence[Chain], seeds: Seeds) -> Needs:
     """What the reverse sweep asks for, found by running it."""
     versions = frozenset(v for c in restored for v in c.versions)
     recorder = Reverse(program, Plan(restored=versions), None, Builder(role=ADJOINT))
