@@ -1,9 +1,11 @@
 """A Hypothesis strategy that writes random programs as source text.
 
-Every program is `f(x, y, k, a, b, B, idx)`: two floats, an int, two vectors of one length, a matrix
-with rows of that length, an index vector. Values stay small and divisors away from zero; conditions
-that depend on the floats are written `COND(…)`, so that a run can record them and a finite
-difference that flips one is recognised. `a` and `B` are written in place, `b` may be rebound.
+Every program is `f(x, y, k, a, b, B, idx, c)`: two floats, an int, two vectors of one length (which
+may be 0), a matrix with rows of that length, an index vector, and a vector in single precision that
+is not differentiated. A global vector `W` is a work array. Values stay small and divisors away from
+zero; conditions that depend on the floats are written `COND(…)`, so that a run can record them and
+a finite difference that flips one is recognised. `a` and `B` are written in place, `b` may be
+rebound, local buffers are swapped.
 """
 
 from __future__ import annotations
@@ -32,7 +34,12 @@ class RandomProgram:
     seed: int
 
     def plain(self) -> Callable:
-        return define(self.text.replace(MARK, "("), "f", f"random program {hash(self.text)}")
+        fn = define(self.text.replace(MARK, "("), "f", f"random program {hash(self.text)}")
+        return self._with_work(fn)
+
+    def _with_work(self, fn: Callable) -> Callable:
+        fn.__globals__["W"] = np.zeros(self.length)
+        return fn
 
     def recording(self) -> tuple[Callable, list[bytes]]:
         """The function with its conditions recorded in the list."""
@@ -44,20 +51,23 @@ class RandomProgram:
 
         fn = define(self.text, "f", f"recorded program {hash(self.text)}")
         fn.__globals__["COND"] = record
-        return fn, log
+        return self._with_work(fn), log
 
     def args(self) -> tuple:
         rng = np.random.default_rng(self.seed)
         x, y = (float(v) for v in rng.uniform(-1.0, 1.0, 2))
         a, b = rng.uniform(-1.0, 1.0, (2, self.length))
         B = rng.uniform(-1.0, 1.0, (self.rows, self.length))
-        return x, y, self.trips, a.copy(), b.copy(), B, rng.integers(0, self.length, self.length)
+        idx = rng.integers(0, max(self.length, 1), self.length)
+        c = rng.uniform(-1.0, 1.0, self.length).astype(np.float32)
+        return x, y, self.trips, a.copy(), b.copy(), B, idx, c
 
 
 @dataclass(frozen=True)
 class Scope:
     """Names that may be read. `ints` are any integers; `places` are indices of a vector, `after`
-    those that are at least 1. `views` are vectors of the full length that alias `a` or `B`."""
+    those that are at least 1. `views` are vectors of the full length that alias `a` or `B`,
+    `buffers` local vectors."""
 
     scalars: tuple[str, ...] = ("x", "y")
     vectors: tuple[str, ...] = ("a", "b")
@@ -65,6 +75,7 @@ class Scope:
     places: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
     in_loop: bool = False
     depth: int = 0
 
@@ -99,6 +110,8 @@ class Writer:
 
     def index(self, s: Scope, rows: bool = False) -> str:
         size = self.rows if rows else self.length
+        if size == 0:  # there is an element in loops over the elements only, and these do not run
+            return self.pick(s.places) if s.places else ""
         options = [str(self.pick(range(-size, size)))]
         options += [f"{i} % {'B.shape[0]' if rows else 'a.shape[0]'}" for i in s.ints + s.places]
         if not rows:
@@ -107,12 +120,16 @@ class Writer:
         return self.pick(options)
 
     def element(self, s: Scope) -> str:
+        if self.length == 0 and not s.places:
+            return ""
         if self.pick((True, True, False)):
             return f"{self.pick(s.vectors)}[{self.index(s)}]"
         return f"B[{self.index(s, rows=True)}, {self.index(s)}]"
 
     def scalar(self, s: Scope, depth: int = 2) -> str:
         leaf = self.pick((self.element, lambda s: self.pick(s.scalars)))
+        if self.length == 0:
+            leaf = lambda s: self.pick(s.scalars)  # noqa: E731
         if depth == 0:
             return self.pick((leaf(s), leaf(s), self.pick(LITERALS)))
         u, v = self.scalar(s, depth - 1), self.scalar(s, depth - 1)
@@ -150,6 +167,7 @@ class Writer:
             f"np.where({MARK}{u} > {self.pick(LITERALS)}), {u}, {v})",
             f"{self.scalar(s, 0)} / (2.0 + ({u}) ** 2)",
             f"0.3 * np.cumsum({u})",
+            f"{u} * c" if not short else u,
         )
         return self.pick(texts)
 
@@ -183,7 +201,9 @@ class Writer:
 
     def statement(self, s: Scope) -> Scope:
         simple = [self.assign, self.augment, self.store, self.store, self.store_slice]
-        simple += [self.view, self.rebind, self.local]
+        simple += [self.view, self.rebind, self.local, self.work, self.buffer]
+        if len(s.buffers) > 1:
+            simple += [self.swap, self.swap]
         if self.helpers:
             simple.append(self.call)
         if self.budget > 0 and s.depth < 3:
@@ -203,6 +223,8 @@ class Writer:
         return s
 
     def store(self, s: Scope) -> Scope:
+        if self.length == 0 and not s.places:
+            return self.store_slice(s)
         text = self.pick(("= ", "= ", "+= 0.4 * ", "*= ", "-= "))
         self.write(s, f"{self.element(s)} {text}{self.bounded(s)}")
         return s
@@ -221,7 +243,35 @@ class Writer:
         base = self.pick((self.row(s), self.row(s), "a", "a[::-1]", "B[:, :][0]"))
         self.write(s, f"{name} = {base}")
         s = replace(s, vectors=(*s.vectors, name), views=(*s.views, name))
-        self.write(s, f"{name}[{self.index(s)}] {self.pick(('=', '+=', '*='))} {self.bounded(s)}")
+        at = self.index(s) or ":"
+        self.write(s, f"{name}[{at}] {self.pick(('=', '+=', '*='))} {self.bounded(s)}")
+        return s
+
+    def work(self, s: Scope) -> Scope:
+        """A captured work array: written whole, then read."""
+        self.write(s, f"W[:] = np.sin({self.vector(s)})")
+        if self.length and self.pick((True, False)):
+            self.write(s, f"W[{self.index(s)}] += {self.bounded(s)}")
+        self.write(s, f"{self.pick(s.scalars)} = 0.1 * np.sum(W * {self.pick(s.vectors)})")
+        return s
+
+    def buffer(self, s: Scope) -> Scope:
+        """A local vector; two of them may be swapped."""
+        name = self.name("u")
+        self.write(s, f"{name} = {self.pick(('a.copy()', 'np.zeros(a.shape[0])', 'np.sin(b)'))}")
+        return replace(s, vectors=(*s.vectors, name), buffers=(*s.buffers, name))
+
+    def swap(self, s: Scope) -> Scope:
+        """Double buffering: fill one from the other, exchange them; sometimes on one path only."""
+        u, v = self.pick(s.buffers), self.pick(s.buffers)
+        fill = f"{v}[1:] = np.sin({u}[:-1] * {self.scalar(s, 0)})"
+        if self.pick((True, False)):
+            self.write(s, fill)
+        inner = s
+        if self.pick((True, False, False)):
+            self.write(s, f"if {self.condition(s)}:")
+            inner = s.deeper()
+        self.write(inner, f"{u}, {v} = {v}, {u}")
         return s
 
     def rebind(self, s: Scope) -> Scope:
@@ -251,7 +301,7 @@ class Writer:
             header, inner = f"range({bounds})", replace(inner, ints=(*s.ints, i))
         elif kind == "values":
             header, inner = self.pick(s.vectors), replace(inner, scalars=(*s.scalars, i))
-            if header in ("a", "b", *s.views):
+            if header in ("a", "b", *s.views, *s.buffers):
                 header = f"{header}.copy()"
         else:
             texts = {"places": "", "after": "1, ", "down": None}
@@ -322,15 +372,16 @@ HELPERS = (
 
 @st.composite
 def random_programs(draw) -> RandomProgram:
-    length, rows = draw(st.sampled_from((3, 4, 2, 1))), draw(st.sampled_from((2, 3, 1)))
+    length, rows = draw(st.sampled_from((3, 4, 2, 1, 3, 4, 2, 0))), draw(st.sampled_from((2, 3, 1)))
     helpers = HELPERS if draw(st.booleans()) else ()
     writer = Writer(draw, length, rows, helpers, tuple_value=draw(st.booleans()))
     scope = Scope()
     writer.write(scope, "b = b.copy()")
+    writer.write(scope, "W[:] = 0.3")
     for _ in range(draw(st.integers(1, 3))):
         scope = writer.block(scope)
     writer.write(scope, writer.value(scope))
-    head = "def f(x, y, k, a, b, B, idx):\n"
+    head = "def f(x, y, k, a, b, B, idx, c):\n"
     text = "".join(helpers) + head + "\n".join(writer.lines) + "\n"
     trips, seed = draw(st.integers(0, 5)), draw(st.integers(0, 99))
     return RandomProgram(text, length, rows, trips, seed)

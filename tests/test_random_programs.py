@@ -28,7 +28,6 @@ from tests.numerics import (
     call,
     extrapolated,
     flat,
-    float_arguments,
     noise,
 )
 
@@ -97,7 +96,7 @@ def check_derivatives(program: RandomProgram, precise: float, **options) -> tupl
     note(program.text)
     fn, args = program.plain(), program.args()
     before = copy.deepcopy(args)
-    assert float_arguments(args) == WRT
+    options = {"wrt": WRT, **options}
     rng = np.random.default_rng(program.seed)
     v = tuple(noise(args[i], rng) for i in WRT)
     value = call(fn, args, None)
@@ -122,9 +121,10 @@ def test_trace_is_the_program(program: RandomProgram) -> None:
     note(program.text)
     fn, args = program.plain(), program.args()
     binder = Binder(fn, (), None)
-    traced = program_of(fn, binder.describe(binder.bind(args, {}))).func
-    for func in (traced, simplify(traced)):
-        found = evaluate(func, copy.deepcopy(args))
+    traced = program_of(fn, binder.describe(binder.bind(args, {})))
+    captured = tuple(get() for get in traced.captures)
+    for func in (traced.func, simplify(traced.func)):
+        found = evaluate(func, copy.deepcopy(args + captured))
         written = {result for _, result in func.mutated}
         values = [r for i, r in enumerate(found) if i not in written]
         assert_same(values, call(fn, args, None), 1e-14)

@@ -73,7 +73,7 @@ class _Planner:
             node = node.scope
             at, node = self.program.order[node.eqn], node.parent
         while node.kind == "branch":
-            holds = range(self.program.order[node.eqn] + 1, self.program.end[node.eqn] + 1)
+            holds = range(self.program.order[node.eqn] + 1, self.program.end[node.eqn])
             if position in holds and not node.span[0] <= position <= node.span[1]:
                 return False  # on the other side
             node = node.parent

@@ -1,8 +1,8 @@
 """Where everything is: an index of a function's regions, definitions, order and linear variables.
 
 A *scope* is the body of a loop, or the function's. Branches belong to the scope around them.
-`order` numbers the equations of a scope in program order, those of its branches too (`end` is the
-number of the last one inside), so that "is A overwritten
+`order` numbers the equations of a scope in program order, those of its branches too (`end` of a
+branching is a number after those inside), so that "is A overwritten
 between its definition and here" is a question about numbers.
 """
 
@@ -108,6 +108,7 @@ class Program:
                 child = Node(region, kind, eqn, node)
                 node.children.append(child)
                 self._index(child, counter if kind == "branch" else [0])
+            counter[0] += eqn.prim == "if"  # its end comes after both sides
             self.end[eqn] = counter[0] - 1
         node.span = (first, counter[0] - 1)
 

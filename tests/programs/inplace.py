@@ -116,6 +116,30 @@ def pivoted_lu(A):
     return A
 
 
+def branch_on_an_array(a, n):
+    """The condition reads what both sides write."""
+    total = 0.0
+    for i in range(n):
+        k = i % a.shape[0]
+        if np.sum(a) < 2.5:
+            a[k] = a[k] * a[k] + 0.5
+        else:
+            a[k] = np.sin(a[k])
+        total += a[k]
+    return total
+
+
+def written_in_branches(a, b, n):
+    """Neighbours are read, and elements written in different ways, on two sides."""
+    for _ in range(n):
+        for i in range(1, len(a) - 1):
+            if b[i] > 0.0:
+                a[i] = a[i - 1] * a[i] * a[i + 1]
+            elif b[i] > -1.0:
+                a[i] *= a[i + 1]
+    return np.sum(a)
+
+
 PROGRAMS = (
     Program(overlapping_views, (("5", (normal(5),)), ("1", (normal(1),)))),
     Program(pivoted_lu, (("4x4", (normal(4, 4),)),)),
@@ -143,4 +167,6 @@ PROGRAMS = (
     ),
     Program(scatter_nonlinear, (("duplicates", (normal(4), IDX, normal(7, seed=1))),)),
     Program(work_array, (("5 times", (normal(4), 5)), ("never", (normal(4), 0)))),
+    Program(branch_on_an_array, (("some", (positive(3), 7)), ("none", (positive(3), 0)))),
+    Program(written_in_branches, (("some", (positive(7), normal(7), 4)),)),
 )
