@@ -137,9 +137,13 @@ class _Planner:
         return inputs, leaves
 
     def _place(self, u: Var, v: Var, position: int) -> int:
-        """The position, in the scope of `u`, at which `v` is computed again from it."""
+        """The position at which `u` is asked for, when `v` is computed again from it at `position`.
+        Inside a branch that is after the branch, where `u` would be computed again; a version that
+        is put back is at hand inside."""
         home, inner = self.program.home[u], self.program.home[v]
-        return position if home.scope is inner.scope else self.program.climb(inner.scope, home)
+        if home is inner or (u in self.chain_of and home.scope is inner.scope):
+            return position
+        return self.program.climb(inner, home)
 
     def _in_graph(self, u: Var, scope: Node) -> bool:
         """Values from outside the scope cost nothing here, nor do arrays that are put back."""

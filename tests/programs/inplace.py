@@ -140,6 +140,19 @@ def written_in_branches(a, b, n):
     return np.sum(a)
 
 
+def read_before_a_branch(x, a, B, n):
+    """What one side needs is computed before the branch from rows that the other side writes."""
+    for i in range(n):
+        a = np.sin(0.2 * np.sum(B[i]) * a + a[::-1])
+        if i % 2 == 0:
+            for _ in range(2):
+                B[0, i] = np.tanh(x + B[0, i])
+                a = np.sin(0.2 * np.sum(B[0]) * a)
+        else:
+            x = x + 0.1 * np.sum(np.sin(a))
+    return x * np.sum(a)
+
+
 PROGRAMS = (
     Program(overlapping_views, (("5", (normal(5),)), ("1", (normal(1),)))),
     Program(pivoted_lu, (("4x4", (normal(4, 4),)),)),
@@ -169,4 +182,5 @@ PROGRAMS = (
     Program(work_array, (("5 times", (normal(4), 5)), ("never", (normal(4), 0)))),
     Program(branch_on_an_array, (("some", (positive(3), 7)), ("none", (positive(3), 0)))),
     Program(written_in_branches, (("some", (positive(7), normal(7), 4)),)),
+    Program(read_before_a_branch, (("some", (0.3, normal(3), normal(4, 4), 4)),)),
 )
