@@ -205,11 +205,12 @@ class Facts:
             a, b = eqn.ins if isinstance(eqn.ins[1], Lit) else eqn.ins[::-1]
             return lin(a) * int(b.value)
         if eqn.prim in ("minimum", "maximum"):
-            return lin(Op(eqn.prim[:3], lin(eqn.ins[0]), lin(eqn.ins[1])))
+            return lin(Op(eqn.prim[:3], *map(self.expand, map(lin, eqn.ins))))
         if eqn.prim == "abs":
-            return lin(Op("max", lin(eqn.ins[0]), lin(eqn.ins[0]) * -1))
+            value = self.expand(lin(eqn.ins[0]))
+            return lin(Op("max", value, value * -1))
         if eqn.prim == "mod" or (eqn.prim == "floordiv" and isinstance(eqn.ins[1], Lit)):
-            return lin(Op(eqn.prim, lin(eqn.ins[0]), lin(eqn.ins[1])))
+            return lin(Op(eqn.prim, *map(self.expand, map(lin, eqn.ins))))
         if eqn.prim == "convert" and eqn.ins[0].type.dtype in ("i32", "i64"):
             return lin(eqn.ins[0])
         return None
@@ -296,7 +297,8 @@ class _Proof:
         for _, fact in self.facts.facts_with(symbol):
             own = dict(fact.terms).get(symbol, 0)
             if own * coefficient > 0:
-                rest = goal * abs(own) - fact * abs(coefficient)
+                # k * goal is a multiple of k: it is not negative if it is above -k
+                rest = goal * abs(own) - fact * abs(coefficient) + (abs(own) - 1)
                 if self.holds(self.facts.expand(rest), depth):
                     return True
         if isinstance(symbol, Op):
@@ -323,7 +325,8 @@ class _Proof:
             size = op.right.const  # left - (size - 1) <= size * op <= left
             rest = goal - lin(op) * coefficient
             bound = op.left - (size - 1) if coefficient > 0 else op.left
-            return self.holds(rest * size + self.facts.expand(bound) * coefficient, depth)
+            bound = self.facts.expand(bound) * coefficient
+            return self.holds(rest * size + bound + (size - 1), depth)
         return False
 
     def _variable(self, goal: Lin, var: Var, coefficient: int, depth: int) -> bool:
