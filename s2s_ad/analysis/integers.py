@@ -108,10 +108,13 @@ class Facts:
     def learn(self, fact: Lin, about: Var | None = None) -> None:
         """`fact` is not negative. Where it holds only as long as `about` exists, as a loop's index
         does, it is used for goals that mention `about`."""
-        number = self._size
+        fact = self.expand(fact)
+        for symbol in [about] if about else [s for s, _ in fact.terms]:
+            self._add(symbol, fact)
+
+    def _add(self, symbol: Symbol, fact: Lin) -> None:
+        self._of.setdefault(symbol, []).append((self._size, fact))
         self._size += 1
-        for symbol in [about] if about else [s for s, _ in self.expand(fact).terms]:
-            self._of.setdefault(symbol, []).append((number, fact))
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -129,9 +132,10 @@ class Facts:
                     del self._of[symbol]
 
     def bound(self, index: Var, low: Lin, high: Lin) -> None:
-        """`index` is at least `low` and at most `high`, as long as it exists."""
-        self.learn(lin(index) - low, index)
-        self.learn(high - lin(index), index)
+        """`index` is at least `low` and at most `high`, as long as it exists. What these are may
+        become known later."""
+        self._add(index, lin(index) - low)
+        self._add(index, high - lin(index))
 
     def bound_index(self, index: Var, start: Atom, stop: Atom, step: Atom) -> None:
         """Record that `index` runs over range(start, stop, step), if the step is a literal."""
@@ -181,9 +185,11 @@ class Facts:
 
     def expand(self, value: Lin) -> Lin:
         """`value` with scalars replaced by their definitions, where those are sums."""
+        meanings = [self._definition(s) if isinstance(s, Var) else None for s, _ in value.terms]
+        if not any(meanings):
+            return value
         out = Lin((), value.const)
-        for symbol, coefficient in value.terms:
-            meaning = self._definition(symbol) if isinstance(symbol, Var) else None
+        for (symbol, coefficient), meaning in zip(value.terms, meanings):
             out = out + (lin(symbol) if meaning is None else self.expand(meaning)) * coefficient
         return out
 
@@ -251,10 +257,15 @@ class Facts:
         """True where `value >= least` is proved."""
         return _Proof(self).holds(self.expand(value) - least, DEPTH)
 
-    def facts_with(self, symbol: Symbol) -> Iterator[tuple[int, Lin]]:
-        """The facts about a symbol, the latest first, each with its number."""
-        for number, fact in reversed(self._of.get(symbol, ())):
-            yield number, self.expand(fact)
+    def about(self, symbol: Symbol) -> Iterator[Lin]:
+        """The facts about a symbol, the latest first."""
+        for _, fact in reversed(self._of.get(symbol, ())):
+            yield self.expand(fact)
+
+    def age(self, symbol: Symbol) -> int:
+        """The number of the latest fact about a symbol; -1 where there is none."""
+        facts = self._of.get(symbol)
+        return facts[-1][0] if facts else -1
 
     def same(self, a: Lin, b: Lin) -> bool:
         return self.expand(a) == self.expand(b)
@@ -284,17 +295,14 @@ class _Proof:
         self.effort -= 1
         self.tried[goal] = False
         # the innermost index first: its bounds may mention the others
-        symbols = [max(bad, key=self._age)] if bad else [s for s, _ in goal.terms]
+        symbols = [max(bad, key=self.facts.age)] if bad else [s for s, _ in goal.terms]
         self.tried[goal] = any(self._without(goal, s, depth - 1) for s in symbols)
         return self.tried[goal]
-
-    def _age(self, symbol: Symbol) -> int:
-        return next((n for n, _ in self.facts.facts_with(symbol)), -1)
 
     def _without(self, goal: Lin, symbol: Symbol, depth: int) -> bool:
         """Try every way to be rid of `symbol`."""
         coefficient = dict(goal.terms)[symbol]
-        for _, fact in self.facts.facts_with(symbol):
+        for fact in self.facts.about(symbol):
             own = dict(fact.terms).get(symbol, 0)
             if own * coefficient > 0:
                 # k * goal is a multiple of k: it is not negative if it is above -k

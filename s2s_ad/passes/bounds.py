@@ -25,7 +25,8 @@ from dataclasses import dataclass, field, replace
 from s2s_ad.analysis.integers import Extent, Facts, Lin, Op, Symbol, lin, slots, steps
 from s2s_ad.errors import Loc
 from s2s_ad.ir.build import Builder, i64
-from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, walk
+from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, walk
+from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, UNKNOWN
 
 #: Which subscripts are checked: all that are not proved; those of composed views, which NumPy does
@@ -117,19 +118,25 @@ class _Bounds:
             self._inside(eqn, frame)
         elif eqn.prim == "assert":
             self._assert(eqn, frame)
+        elif not eqn.regions or not self._matters(eqn):
+            frame.builder.append(eqn)
         elif eqn.prim == "for":
             self._for(eqn, frame)
         elif eqn.prim == "while":
             self._while(eqn, frame)
-        elif eqn.prim == "if":
+        else:
             regions = []
             for k, region in enumerate(eqn.regions):
                 with self._scope():
                     self.facts.assume(eqn.ins[0], k == 0)
                     regions.append(self._region(region, None, frame.depth + 1)[0])
             frame.builder.append(eqn.with_(regions=tuple(regions)))
-        else:
-            frame.builder.append(eqn)
+
+    def _matters(self, eqn: Eqn) -> bool:
+        """True for a loop or branch that holds a check, or gives an integer."""
+        if any(PRIMS[e.prim].kind == "effect" for r in eqn.regions for e in walk(r)):
+            return True
+        return eqn.role != ADJOINT and any(out.type == I64 for out in eqn.outs)
 
     @contextmanager
     def _scope(self) -> Iterator[None]:
@@ -231,7 +238,9 @@ class _Bounds:
             changes = steps(self.facts, result, param)
             self._learn_carried(init, out, changes)
             if eqn.prim == "for" and out.type == I64 and eqn.ins[2] == i64(1) and changes[1]:
-                turns = lin(Op("max", lin(eqn.ins[1]) - lin(eqn.ins[0]), lin(0)))
+                turns = lin(eqn.ins[1]) - lin(eqn.ins[0])
+                if not self.facts.at_least(turns):
+                    turns = lin(Op("max", self.facts.expand(turns), lin(0)))
                 if changes[1] > 0:
                     self.facts.learn(lin(init) + turns * changes[1] - lin(out))
 
