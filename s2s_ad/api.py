@@ -98,8 +98,8 @@ class Derivative:
 
     def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
         """The program after a pass, as text: frontend, simplify, jvp, tape, transpose, bounds,
-        optimise, lower (kernel level only) or inplace. None is the pass that differentiates; OptionError for
-        a name that is not among the passes of this transformation."""
+        optimise, lower (kernel level only) or inplace. None is the pass that differentiates;
+        OptionError for a name that is not among the passes of this transformation."""
         after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
         return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))
 
@@ -360,7 +360,8 @@ def differentiate(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator: the function, compiled, with `.grad`, `.value_and_grad`, `.jvp` and `.vjp`.
 
     Calls do what the Python function does, writes to arguments included. Used bare or with options
-    (`jit`, `static`, `outputs`, `level`, `boundscheck`, and `wrt`, which holds for all four derivatives).
+    (`jit`, `static`, `outputs`, `level`, `boundscheck`, and `wrt`, which holds for all four
+    derivatives).
 
     >>> @differentiate(jit=False)
     ... def f(x):

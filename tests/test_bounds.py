@@ -54,6 +54,14 @@ def until(x, k, n):
     return s
 
 
+def prefix(x, k, n):
+    """A subscript in the condition of a while."""
+    i = k
+    while i < n and x[i] > 0.5:
+        i += 1
+    return x[i - 1] * 2.0 if x[i - 1] > 0.0 or x[i] > 0.0 else x[n]
+
+
 def leaves(x, k, n):
     """The loop may end before it goes out of range."""
     s = 0.0
@@ -106,7 +114,19 @@ def raises_first(x, k, n):
     return s
 
 
-VECTOR = (reads, guarded, negative, until, leaves, calls, views, writes, unused, raises_first)
+VECTOR = (
+    reads,
+    guarded,
+    negative,
+    until,
+    prefix,
+    leaves,
+    calls,
+    views,
+    writes,
+    unused,
+    raises_first,
+)
 #: (k, n), chosen so that every program meets both of its sides.
 CASES = [(0, 5), (0, 6), (2, 3), (2, 4), (-5, 3), (-6, 1), (-6, 0), (9, 0), (4, 5), (4, 0), (3, 7)]
 CASES += [(-1, 2), (5, 5), (1, 3)]
@@ -136,7 +156,19 @@ def columns(B, i, j):
 
 
 MATRIX = (rows, both_axes, columns)
-PLACES = [(0, 0), (2, 3), (3, 0), (0, 4), (-3, -4), (-4, 0), (0, -5), (2, 2), (3, 4), (4, 0), (1, 2)]
+PLACES = [
+    (0, 0),
+    (2, 3),
+    (3, 0),
+    (0, 4),
+    (-3, -4),
+    (-4, 0),
+    (0, -5),
+    (2, 2),
+    (3, 4),
+    (4, 0),
+    (1, 2),
+]
 
 
 def gathers(x, idx, k):

@@ -1,9 +1,10 @@
 """Sums of integer symbols, and a small prover of inequalities between them.
 
-A symbol is an i64 variable (of an array: any one of its elements), the extent of an array, or `min`,
-`max`, `floordiv`, `mod` or `wrap` (Python's meaning of a negative index) of two sums. A fact is a
-sum that is known not to be negative: that a loop's index is below its bound, that a condition holds
-in the branch that it guards. The prover looks for a combination of facts that leaves only extents.
+A symbol is an i64 variable (of an array: any one of its elements), the extent of an array, or
+`min`, `max`, `floordiv`, `mod` or `wrap` (Python's meaning of a negative index) of two sums. A fact
+is a sum that is known not to be negative: that a loop's index is below its bound, that a condition
+holds in the branch that it guards. The prover looks for a combination of facts that leaves only
+extents.
 """
 
 from __future__ import annotations

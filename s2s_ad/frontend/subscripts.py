@@ -61,11 +61,17 @@ def _inside(cx: Context, view: View, axis: int, subscript: Axis) -> None:
     if isinstance(size, int) and isinstance(index, Lit) and -size <= index.value < size:
         return
     params = {"what": f"axis {axis} of {_named(view)}"}
-    last = view.steps[-1] if view.steps else None
-    if isinstance(last, Sub) and last.out[axis] is not None:
-        if last.axes[last.kept[last.out[axis]]].kind == "slice":
-            params["composed"] = True
+    if _is_sliced(view, axis):
+        params["composed"] = True
     cx.builder.equation("inside", [index, cx.index(size)], params)
+
+
+def _is_sliced(view: View, axis: int) -> bool:
+    """True where a subscript of this axis may be composed with a slice of its base."""
+    last = view.steps[-1] if view.steps else None
+    if not isinstance(last, Sub) or last.out[axis] is None:
+        return False
+    return last.axes[last.kept[last.out[axis]]].kind == "slice"
 
 
 def _named(view: View) -> str:

@@ -251,8 +251,10 @@ class _Bounds:
             for symbol, _ in extent.terms if len(extent.terms) == 1 and not extent.const else ():
                 if isinstance(symbol, Extent):
                     self.dims.setdefault(symbol.key, eqn.out)
-        operands = {"full": eqn.ins[1:], "reshape": eqn.ins[1:], "empty": eqn.ins, "iota": eqn.ins}
-        for size, atom in zip(eqn.outs[0].type.shape if eqn.outs else (), operands.get(eqn.prim, ())):
+        if eqn.prim not in ("full", "reshape", "empty", "iota"):
+            return
+        operands = eqn.ins[1:] if eqn.prim in ("full", "reshape") else eqn.ins
+        for size, atom in zip(eqn.out.type.shape, operands):
             value = self.facts.expand(lin(atom))
             made = isinstance(size, str) and size not in (UNKNOWN, *self.own, *self.sizes)
             if made and all(e.key != size for e in _extents(value)):
@@ -467,8 +469,10 @@ def _loop(index: Var, eqn: Eqn) -> _Loop | None:
         return None
     span, size = stop - start if step.const > 0 else start - stop, abs(step.const)
     turns = span + (size - 1)
-    if size > 1:
-        turns = lin(turns.const // size) if turns.is_const else lin(Op("floordiv", turns, lin(size)))
+    if size > 1 and turns.is_const:
+        turns = lin(turns.const // size)
+    elif size > 1:
+        turns = lin(Op("floordiv", turns, lin(size)))
     last = start + (turns - 1) * step.const
     return _Loop(index, start, last, step.const > 0, span)
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from s2s_ad.analysis.integers import Lin, lin
 from s2s_ad.ir.build import Builder, boolean, i64, number
 from s2s_ad.ir.core import ADJOINT, NO_PARAMS, Atom, Eqn, Lit, Var
 from s2s_ad.ir.types import I64, Type
-from s2s_ad.analysis.integers import Lin, lin
 from s2s_ad.passes.lower_roots import Root
 from s2s_ad.passes.lower_scope import Index, Scope, element_spec
 from s2s_ad.passes.lower_values import Values
