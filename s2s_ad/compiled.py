@@ -98,9 +98,7 @@ def derive(
         "vjp": gradient,
     }[mode]
     params = wrt_params(program, chosen)
-    return Derived(
-        mode, program, out, chosen, params, invert=invert, boundscheck=boundscheck
-    )
+    return Derived(mode, program, out, chosen, params, invert=invert, boundscheck=boundscheck)
 
 
 def _primal(program: Program) -> Derived:
