@@ -64,7 +64,7 @@ class Derived:
     def funcs(self, level: str, after: str | None = None, numpy: bool = False) -> tuple[Func, ...]:
         """The functions at the end of the pipeline, or after one of its stages; `numpy` says that
         they are printed for NumPy, which checks most subscripts of array code itself."""
-        checks = "views" if numpy and level == "array" else "all"
+        checks = "unseen" if numpy and level == "array" else "all"
         checks = checks if self.boundscheck else "none"
         program = self.program.func
         funcs = pipeline.run(program, self.mode, self.params, level, after, self.invert, checks)

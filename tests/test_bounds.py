@@ -223,12 +223,13 @@ def test_uncompiled_loops(fn: Callable, arguments: list) -> None:
         check(fn, made, args)
 
 
-@pytest.mark.parametrize("fn, arguments", [c for c in ALL if c.id != "unused"])
+@pytest.mark.parametrize("fn, arguments", ALL)
 def test_array_code(fn: Callable, arguments: list) -> None:
-    """NumPy checks what it is given. (Reads that nobody needs are not made.)"""
-    made = differentiate(fn, jit=False)
+    """NumPy checks what it is given; the text checks the rest."""
+    made, derived = differentiate(fn, jit=False), value_and_grad(fn, jit=False)
     for args in arguments:
         check(fn, made, args, "")
+        check(fn, lambda *a: derived(*a)[0], args, "")
 
 
 @pytest.mark.parametrize("fn, arguments", ALL)
@@ -287,7 +288,8 @@ def test_checks_are_made_once() -> None:
     text = grad(reads).source(X, 0, 5, level="kernel")
     assert text.count("IndexError") == 1
     assert text.index("IndexError") < text.index("for i in")
-    assert "IndexError" not in grad(reads).source(X, 0, 5)
+    assert "IndexError" not in grad(reads).source(X, 0, 5).split("# reverse sweep")[1]
+    assert "IndexError" not in differentiate(reads).source(X, 0, 5)
     twice = jvp(grad(scalar_of(reads))).source(1.0, X, 0, 5, level="kernel")
     assert twice.count("IndexError") == 1
 

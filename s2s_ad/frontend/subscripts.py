@@ -60,18 +60,8 @@ def _inside(cx: Context, view: View, axis: int, subscript: Axis) -> None:
     size, index = extent(cx, view, axis), subscript.start
     if isinstance(size, int) and isinstance(index, Lit) and -size <= index.value < size:
         return
-    params = {"what": f"axis {axis} of {_named(view)}"}
-    if _is_sliced(view, axis):
-        params["composed"] = True
-    cx.builder.equation("inside", [index, cx.index(size)], params)
-
-
-def _is_sliced(view: View, axis: int) -> bool:
-    """True where a subscript of this axis may be composed with a slice of its base."""
-    last = view.steps[-1] if view.steps else None
-    if not isinstance(last, Sub) or last.out[axis] is None:
-        return False
-    return last.axes[last.kept[last.out[axis]]].kind == "slice"
+    what = f"axis {axis} of {_named(view)}"
+    cx.builder.equation("inside", [index, cx.index(size)], {"what": what})
 
 
 def _named(view: View) -> str:

@@ -268,8 +268,7 @@ def _inside(ins, params, regions):
 
 
 _register("inside", "effect", _inside, cheap=False)
-# i, n {what, composed}: the subscript `what` has i (or all of i, an array) in range(-n, n), else
-# IndexError. `composed`: NumPy would not notice, as the place that is read is one of another array
+# i, n {what}: the subscript `what` is i (or all of i, an array), and in range(-n, n), else IndexError
 
 
 def _carried(ins: Sequence[Atom], region: Region, results: Sequence[Atom]) -> tuple[Type, ...]:

@@ -27,11 +27,13 @@ from s2s_ad.errors import Loc
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, walk
 from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import I64, UNKNOWN
+from s2s_ad.passes.dce import dce
 
-#: Which subscripts are checked: all that are not proved; those of composed views, which NumPy does
-#: not check by itself; none.
-CHECKS = ("all", "views", "none")
+#: Which subscripts are checked: all that are not proved; those that NumPy will not check by itself,
+#: as no access has them (subscripts of composed views, reads whose value is not needed); none.
+CHECKS = ("all", "unseen", "none")
 
 _SHIFTED = re.compile(r"(.+)([+-]\d+)$")
 _EXACT = ("eq", "lt", "le", "gt", "ge")
@@ -84,6 +86,7 @@ class _Frame:
 class _Bounds:
     def __init__(self, func: Func, checks: str) -> None:
         self.func, self.checks = func, checks
+        self.later = _later_accesses(func) if checks == "unseen" else {}
         self.facts = Facts(self._extent)
         self.depth: dict[Var, int] = {}  # of the region that defines a variable
         self.dims: dict[object, Var] = {}  # extents at hand
@@ -283,12 +286,22 @@ class _Bounds:
     # -- checks
 
     def _inside(self, eqn: Eqn, frame: _Frame) -> None:
-        if self.checks == "none" or (self.checks == "views" and not eqn.params.get("composed")):
+        if self.checks == "none" or any(self._sees(e, eqn) for e in self.later.get(eqn, ())):
             return
         index, size = map(lin, eqn.ins)
         message = f"index out of range for {eqn.params['what']}{_where(eqn.loc)}"
         goals = (index + size, size - index - 1)
         self._place(_Check(goals, "IndexError", message, eqn.loc, eqn.role), frame)
+
+    def _sees(self, access: Eqn, mark: Eqn) -> bool:
+        """True where an access has the very subscript that is marked: NumPy will check it."""
+        operands = access.ins[1:] if access.prim == "load" else access.ins[2:]
+        for axis, token in enumerate(parse_subscript(access.params["spec"], operands)):
+            if token.kind in ("index", "array") and token.start == mark.ins[0]:
+                more = self._extent(access.ins[0], axis) - lin(mark.ins[1])
+                if self.facts.at_least(more) and self.facts.at_least(more * -1):
+                    return True
+        return False
 
     def _assert(self, eqn: Eqn, frame: _Frame) -> None:
         """A check of extents moves as those of subscripts do; another stays, and is a fact."""
@@ -460,6 +473,34 @@ def _assertion(write: _Writer, check: _Check) -> None:
     for guard in check.guards:
         total = b.emit("or", write.compare(guard * -1), total)
     b.equation("assert", (total,), {"error": check.error, "message": check.message})
+
+
+def _later_accesses(func: Func) -> dict[Eqn, list[Eqn]]:
+    """For every mark, the accesses after it in its region that are needed."""
+    needed = {e for e in walk(dce(_unmarked(func)).body) if e.prim in ("load", "store", "accum")}
+    found: dict[Eqn, list[Eqn]] = {}
+
+    def visit(region: Region) -> None:
+        seen: list[Eqn] = []
+        for eqn in reversed(region.eqns):
+            if eqn.prim == "inside":
+                found[eqn] = list(seen)
+            elif eqn in needed:
+                seen.append(eqn)
+            for inner in eqn.regions:
+                visit(inner)
+
+    visit(func.body)
+    return found
+
+
+def _unmarked(func: Func) -> Func:
+    def strip(region: Region) -> Region:
+        eqns = (e.with_(regions=tuple(map(strip, e.regions))) if e.regions else e
+                for e in region.eqns if e.prim != "inside")  # fmt: skip
+        return Region(region.params, tuple(eqns), region.results)
+
+    return func.with_(body=strip(func.body))
 
 
 def _loop(index: Var, eqn: Eqn) -> _Loop | None:
