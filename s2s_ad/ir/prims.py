@@ -268,7 +268,7 @@ def _inside(ins, params, regions):
 
 
 _register("inside", "effect", _inside, cheap=False)
-# i, n {what}: the subscript `what` is i (or all of i, an array), and in range(-n, n), else IndexError
+# i, n {what}: the subscript `what`, which is i (or all of i, an array), is in range(-n, n)
 
 
 def _carried(ins: Sequence[Atom], region: Region, results: Sequence[Atom]) -> tuple[Type, ...]:
