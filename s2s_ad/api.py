@@ -13,6 +13,10 @@ Options that every transformation takes:
                   every step: a leapfrog integrator then needs no tape. The inverse rounds, so the
                   gradient is that of a trajectory off by rounding errors; a decaying solution
                   amplifies them on the way back. Integers are inverted exactly in any case
+- `boundscheck=True`  a subscript out of range raises IndexError, naming the array and the line, in
+                  compiled code too: it costs a comparison before a loop, or nothing where loop
+                  bounds decide. False leaves the checks out: such a subscript reads or writes
+                  foreign memory
 
 Functions are specialised for the types of a call: dtypes, ranks, which extents are 1, the structure
 of containers, and the values of strings, bools, None and functions.
@@ -56,12 +60,14 @@ class Derivative:
         outputs: Outputs = None,
         level: str | None = None,
         invert: bool = False,
+        boundscheck: bool = True,
     ) -> None:
         if not callable(fn):
             raise ArgumentTypeError(f"a function is needed, not a {type(fn).__name__}")
         self._fn, self._wrt, self._jit = fn, wrt, jit
         inherited = fn._static if isinstance(fn, Derivative) else ()
         self._static = (*inherited, *((static,) if isinstance(static, str) else static))
+        self._boundscheck = boundscheck
         self._outputs, self._level = outputs, level or ("kernel" if jit else "array")
         self._invert = invert
         self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
@@ -88,12 +94,12 @@ class Derivative:
 
         >>> print(grad(lambda x: x * x).source(3.0))  # doctest: +SKIP
         """
-        return emit_module(self._derived_for(args, kwargs).funcs(level), jit=False)
+        return emit_module(self._derived_for(args, kwargs).funcs(level, numpy=True), jit=False)
 
     def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
-        """The program after a pass, as text: frontend, simplify, jvp, tape, transpose, optimise,
-        lower (kernel level only) or inplace. None is the pass that differentiates; OptionError for
-        a name that is not among the passes of this transformation."""
+        """The program after a pass, as text: frontend, simplify, jvp, tape, transpose, bounds,
+        optimise, lower (kernel level only) or inplace. None is the pass that differentiates;
+        OptionError for a name that is not among the passes of this transformation."""
         after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
         return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))
 
@@ -135,7 +141,9 @@ class Derivative:
 
     def derived(self, arguments: tuple[Argument, ...]) -> Derived:
         """What is made for a call with arguments of these specs, before it is compiled."""
-        return derive(self.mode, self._program(arguments), self._wrt, self._outputs, self._invert)
+        program = self._program(arguments)
+        options = {"invert": self._invert, "boundscheck": self._boundscheck}
+        return derive(self.mode, program, self._wrt, self._outputs, **options)
 
     def _program(self, arguments: tuple[Argument, ...]) -> Program:
         fn = self._fn
@@ -352,7 +360,8 @@ def differentiate(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator: the function, compiled, with `.grad`, `.value_and_grad`, `.jvp` and `.vjp`.
 
     Calls do what the Python function does, writes to arguments included. Used bare or with options
-    (`jit`, `static`, `outputs`, `level`, and `wrt`, which holds for all four derivatives).
+    (`jit`, `static`, `outputs`, `level`, `boundscheck`, and `wrt`, which holds for all four
+    derivatives).
 
     >>> @differentiate(jit=False)
     ... def f(x):

@@ -93,6 +93,9 @@ def _add_function(command: argparse.ArgumentParser) -> None:
     command.add_argument("--wrt", help="names or indices, separated by commas")
     command.add_argument("--outputs", help="names of arguments that are written to, or return")
     command.add_argument("--invert", action="store_true", help="invert updates, with rounding")
+    command.add_argument(
+        "--no-boundscheck", action="store_true", help="leave out the checks of subscripts"
+    )
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -151,11 +154,11 @@ def _load(target: str) -> tuple[Callable[..., Any], str]:
 def _derived(options: argparse.Namespace, fn: Callable[..., Any], mode: str) -> Derived:
     wrt = _selection(options.wrt)
     if mode == "primal":
-        made = api.Differentiable(fn)
+        made = api.Differentiable(fn, boundscheck=not options.no_boundscheck)
     else:
         chosen = {} if wrt is None else {"wrt": wrt}
-        outputs = _selection(options.outputs)
-        made = _MAKERS[mode](fn, outputs=outputs, invert=options.invert, **chosen)
+        chosen |= {"invert": options.invert, "boundscheck": not options.no_boundscheck}
+        made = _MAKERS[mode](fn, outputs=_selection(options.outputs), **chosen)
     return made.derived(_arguments(made.binder, options.sig))
 
 
@@ -235,6 +238,7 @@ def _header(options: argparse.Namespace, fn: Callable[..., Any]) -> str:
     for option, value in (*chosen.items(), ("-o", options.o)):
         parts += [option, value] if value is not None else []
     parts += ["--invert"] if options.invert else []
+    parts += ["--no-boundscheck"] if options.no_boundscheck else []
     shown = " ".join(f"{k.lstrip('-')}={v}" for k, v in chosen.items() if v is not None)
     return "\n".join(
         (

@@ -49,6 +49,7 @@ class Derived:
 
     `out` is the structure of the whole result; `sources` says for each of its leaves which argument
     it *is* (a compiled primal returns the caller's own array where Python would), None for most.
+    `boundscheck` is the user's option.
     """
 
     mode: str
@@ -58,11 +59,15 @@ class Derived:
     params: tuple[int, ...] = ()
     sources: tuple[int | None, ...] = ()
     invert: bool = False
+    boundscheck: bool = True
 
-    def funcs(self, level: str, after: str | None = None) -> tuple[Func, ...]:
-        """The functions at the end of the pipeline, or after one of its stages."""
+    def funcs(self, level: str, after: str | None = None, numpy: bool = False) -> tuple[Func, ...]:
+        """The functions at the end of the pipeline, or after one of its stages; `numpy` says that
+        they are printed for NumPy, which checks most subscripts of array code itself."""
+        checks = "unseen" if numpy and level == "array" else "all"
+        checks = checks if self.boundscheck else "none"
         program = self.program.func
-        funcs = pipeline.run(program, self.mode, self.params, level, after, self.invert)
+        funcs = pipeline.run(program, self.mode, self.params, level, after, self.invert, checks)
         if self.mode == "jvp" and after is None:
             count = len(self.program.captures)
             funcs = tuple(with_captures_last(f, count, len(self.params)) for f in funcs)
@@ -70,11 +75,16 @@ class Derived:
 
 
 def derive(
-    mode: str, program: Program, wrt: Wrt, outputs: Outputs, invert: bool = False
+    mode: str,
+    program: Program,
+    wrt: Wrt,
+    outputs: Outputs,
+    invert: bool = False,
+    boundscheck: bool = True,
 ) -> Derived:
     """What `mode` asks of a program, checked: the arguments in `wrt`, the value that counts."""
     if mode == "primal":
-        return _primal(program)
+        return replace(_primal(program), boundscheck=boundscheck)
     program = select_outputs(program, outputs)
     chosen = resolve_wrt(program, wrt)
     gradients = [mirror_spec(a.spec) for a in chosen]
@@ -88,7 +98,7 @@ def derive(
         "vjp": gradient,
     }[mode]
     params = wrt_params(program, chosen)
-    return Derived(mode, program, out, chosen, params, invert=invert)
+    return Derived(mode, program, out, chosen, params, invert=invert, boundscheck=boundscheck)
 
 
 def _primal(program: Program) -> Derived:
@@ -354,7 +364,7 @@ def _pullback_maker(
 
 def specialise(derived: Derived, jit: bool, level: str) -> Specialisation:
     """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported)."""
-    funcs = derived.funcs(level)
+    funcs = derived.funcs(level, numpy=not jit)
     text = emit_module(funcs, jit=jit)
     kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
     return Specialisation(derived, funcs, kernels, jit)

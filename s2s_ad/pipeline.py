@@ -1,6 +1,6 @@
 """The list of passes, top to bottom, and what may watch between them.
 
-    frontend ─ simplify ─ jvp | transpose ─ optimise ─ (lower) ─ inplace ─ emit
+    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise ─ (lower) ─ inplace ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from s2s_ad.api_errors import OptionError
 from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.verify import verify
+from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
 from s2s_ad.passes.hoist import hoist
@@ -51,11 +52,17 @@ def each(*passes: Callable[[Func], Func]) -> Callable[[Funcs], Funcs]:
     return apply
 
 
-def stages(mode: str, wrt: Sequence[int], level: str, invert: bool = False) -> tuple[Stage, ...]:
+def stages(
+    mode: str, wrt: Sequence[int], level: str, invert: bool = False, checks: str = "all"
+) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
     `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
-    with respect to; `level` is one of LEVELS; `invert` allows updates to be inverted with rounding.
+    with respect to; `level` is one of LEVELS, `checks` of `passes.bounds.CHECKS`; `invert` allows
+    updates to be inverted with rounding.
+
+    Subscripts are checked last: what a derivative is differentiated again from still has the marks
+    of all of them, and the reverse sweep, which uses the same ones, has none.
     """
     gradient = functools.partial(grad, wrt=wrt, invert=invert)
     derive = {
@@ -69,6 +76,7 @@ def stages(mode: str, wrt: Sequence[int], level: str, invert: bool = False) -> t
     return (
         Stage("simplify", each(simplify, cse, dce, hoist)),
         *derive[mode],
+        Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", each(simplify, cse, dce, hoist)),
         *to_loops,
         Stage("inplace", each(inplace)),
@@ -109,6 +117,7 @@ def run(
     level: str,
     after: str | None = None,
     invert: bool = False,
+    checks: str = "all",
 ) -> Funcs:
     """`func` through all stages, or through those up to and including `after`.
 
@@ -116,7 +125,7 @@ def run(
     where there is no such level, or no such stage for this mode and level.
     """
     _check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level, invert)
+    todo = stages(mode, wrt, level, invert, checks)
     inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
         _check_option("after", after, ("frontend", *(s.name for s in todo), *inside))

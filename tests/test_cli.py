@@ -139,6 +139,18 @@ def test_header(program: Path) -> None:
     assert all(line.startswith("# ") for line in head.splitlines())
 
 
+def test_subscripts_are_checked_unless_asked_not_to(program: Path) -> None:
+    def text(*options: str) -> str:
+        command = ["grad", f"{program}:energy", "--sig", "f8[:], f8, i8", *options]
+        assert cli.main([*command, "-o", str(program.parent / "checked.py")]) == 0
+        return (program.parent / "checked.py").read_text()
+
+    for level in ("array", "kernel"):
+        assert "IndexError" in text("--level", level)
+        plain = text("--level", level, "--no-boundscheck")
+        assert "IndexError" not in plain and "--no-boundscheck" in plain
+
+
 def test_the_same_input_gives_the_same_file(program: Path) -> None:
     first = generate(program, "vjp", "parts", "f8[:], f8").read_text()
     assert generate(program, "vjp", "parts", "f8[:], f8").read_text() == first

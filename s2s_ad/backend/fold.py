@@ -18,6 +18,8 @@ from s2s_ad.ir.prims import PRIMS
 WIDTH = 84  # of a statement, indentation included, by estimate
 _IFEXP_WIDTH = 56
 _NEVER = WRITES | {"grow", "assert", "for", "while", "empty"}
+#: The printed length of a statement without results, but for its expressions.
+_HEAD = {"assert": -6}  # `_width` takes it for a call
 #: What may stand before a subscript or `.copy()`: other views.
 _PREFIXES = frozenset("load transpose reshape squeeze".split())
 
@@ -117,7 +119,7 @@ class _Folder:
                 self.plan.folded[eqn.out] = eqn
                 root.room -= _width(eqn, self.plan) - len(base_name(eqn.out))
             else:
-                target = len(base_name(eqn.outs[0])) + 3 if eqn.outs else 20
+                target = len(base_name(eqn.outs[0])) + 3 if eqn.outs else _HEAD.get(eqn.prim, 20)
                 root = _Root(position, WIDTH - 4 * depth - target - _width(eqn, self.plan))
             for k, a in enumerate(eqn.ins):
                 if isinstance(a, Var) and _takes_expression(eqn, k, self.sharing):

@@ -141,6 +141,8 @@ def match(cx: Context, a: View, axis_a: int, b: View, axis_b: int, what: str = "
     atoms = (extent(cx, a, axis_a % a.type.ndim), extent(cx, b, axis_b % b.type.ndim))
     same = cx.emit("eq", *map(cx.index, atoms), name="same")
     where = f" (line {cx.loc.line})" if cx.loc else ""
+    axes = (axis_a % a.type.ndim, axis_b % b.type.ndim)
+    names = " and ".join(f"axis {k} of {shape_text(v)}" for k, v in zip(axes, (a, b)))
     cx.check(same, "ValueError", f"the shapes of {what} do not match: {names}{where}")
     facts.unite(dim_a, dim_b)
 

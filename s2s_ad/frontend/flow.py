@@ -31,6 +31,7 @@ from s2s_ad.frontend.liveness import Names
 from s2s_ad.frontend.values import Cell, same
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region, walk
+from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import BOOL
 
 FLAGS = ("%return", "%break", "%continue")
@@ -118,7 +119,7 @@ def _emit_if(
 ) -> tuple:
     """The `if` equation. Without results it is needed only for what it may raise."""
     regions = [Region((), tuple(p.builder.eqns), tuple(r)) for p, r in ((a, left), (b, right))]
-    if not outs and not any(e.prim == "assert" for r in regions for e in walk(r)):
+    if not outs and not any(PRIMS[e.prim].kind == "effect" for r in regions for e in walk(r)):
         return ()
     names, types = [n for n, _ in outs], [t for _, t in outs]
     return cx.builder.equation("if", [cond], {}, regions, names, types)

@@ -39,6 +39,7 @@ def place(cx: Context, view: View, items: Sequence[Any]) -> View:
             out.append(None)
             continue
         axis = _axis(cx, view, len(axes), item)
+        _inside(cx, view, len(axes), axis)
         axes.append(axis)
         if axis.kind == "index" or (axis.kind == "array" and gathered):
             continue
@@ -50,6 +51,24 @@ def place(cx: Context, view: View, items: Sequence[Any]) -> View:
         kept += width
     _check_arrays(cx, items)
     return subview(cx, view, Sub(tuple(axes), tuple(out)))
+
+
+def _inside(cx: Context, view: View, axis: int, subscript: Axis) -> None:
+    """Emit the check that an index is one of this axis of the view, unless that is known now."""
+    if subscript.kind not in ("index", "array"):
+        return
+    size, index = extent(cx, view, axis), subscript.start
+    if isinstance(size, int) and isinstance(index, Lit) and -size <= index.value < size:
+        return
+    what = f"axis {axis} of {_named(view)}"
+    cx.builder.equation("inside", [index, cx.index(size)], {"what": what})
+
+
+def _named(view: View) -> str:
+    name = view.cell.name
+    if name in ("", "t"):
+        return "an array"
+    return f"a view of {name!r}" if view.steps else repr(name)
 
 
 def _mask_to_index(cx: Context, item: Any) -> Any:

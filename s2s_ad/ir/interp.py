@@ -71,6 +71,10 @@ def _eqn(eqn: Eqn, env: dict[Var, Any]) -> Sequence[Any]:
         while _region(cond, ins, env)[0]:
             ins = _region(body, ins, env)
         return ins
+    if eqn.prim == "inside":
+        if not np.all((ins[0] >= -ins[1]) & (ins[0] < ins[1])):
+            raise Failed("IndexError", eqn.params["what"])
+        return ()
     if eqn.prim == "assert":
         if not ins[0]:
             raise Failed(eqn.params["error"], eqn.params["message"])

@@ -262,6 +262,15 @@ _register(
 _register("assert", "effect", lambda ins, p, r: (), cheap=False)  # cond {error, message}
 
 
+def _inside(ins, params, regions):
+    _require(ins[0].type.dtype == "i64" and ins[1].type == I64, f"inside of {ins}")
+    return ()
+
+
+_register("inside", "effect", _inside, cheap=False)
+# i, n {what}: the subscript `what`, which is i (or all of i, an array), is in range(-n, n)
+
+
 def _carried(ins: Sequence[Atom], region: Region, results: Sequence[Atom]) -> tuple[Type, ...]:
     """Types of a loop's results: the carried parameters', with what every iteration keeps."""
     types = []

@@ -243,8 +243,8 @@ def _kills(eqn: Eqn) -> dict[Var, None]:
 
 
 def _order(items: Sequence[Item]) -> None:
-    """The edges of the order: data first; then effects, which stay in order and before the loops
-    that rely on them; then readers of an array before what overwrites it, where possible."""
+    """The edges of the order: data first; then effects, which stay in order and before what
+    relies on them; then readers of an array before what overwrites it, where possible."""
     maker = {v: item for item in items for v in item.defs}
     effect: Item | None = None
     for item in items:
@@ -254,13 +254,20 @@ def _order(items: Sequence[Item]) -> None:
         asserts = item.eqn.prim == "assert" or any(
             e.prim == "assert" for r in item.eqn.regions for e in walk(r)
         )
-        if effect and (asserts or item.roots or item.eqn.regions):
+        if effect and (asserts or _reads_memory(item)):
             effect.next.add(item)
         effect = item if asserts else effect
     for killer, reader in _pairs(items):
         both = reader.kills.keys() & killer.kills.keys()
         if not (both and reader.position > killer.position) and not _reaches(killer, reader):
             reader.next.add(killer)
+
+
+def _reads_memory(item: Item) -> bool:
+    """True for what a subscript out of range, or extents that differ, would lead astray."""
+    if item.roots or item.eqn.regions:
+        return True
+    return PRIMS[item.eqn.prim].kind in ("index", "contract", "shape") and item.eqn.prim != "dim"
 
 
 def _pairs(items: Sequence[Item]) -> Iterator[tuple[Item, Item]]:

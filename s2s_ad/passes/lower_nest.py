@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from s2s_ad.analysis.integers import Lin, lin
 from s2s_ad.ir.build import Builder, boolean, i64, number
 from s2s_ad.ir.core import ADJOINT, NO_PARAMS, Atom, Eqn, Lit, Var
 from s2s_ad.ir.types import I64, Type
-from s2s_ad.passes.lower_index import Lin, lin
 from s2s_ad.passes.lower_roots import Root
 from s2s_ad.passes.lower_scope import Index, Scope, element_spec
 from s2s_ad.passes.lower_values import Values
@@ -98,7 +98,7 @@ class _Nest:
         ends = (axis.first, axis.first + axis.count)
         bounds = (*(scope.atom(end, level) for end in ends), i64(1))
         index = Var(self.names[level] if level < len(self.names) else "i", I64)
-        self.values.facts.bounds[index] = (axis.first, axis.first + axis.count - 1)
+        self.values.facts.bound(index, axis.first, axis.first + axis.count - 1)
         alive = [s for s in self.slots if s.birth <= level]
         inits = tuple(s.value for s in alive)
         params = tuple(Var(s.name, s.type) for s in alive)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from s2s_ad.analysis.integers import Lin, lin
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Eqn, Var
 from s2s_ad.ir.subscript import is_element
 from s2s_ad.ir.types import I64
-from s2s_ad.passes.lower_index import Lin, lin
 from s2s_ad.passes.lower_scope import Index, Scope
 from s2s_ad.passes.lower_values import (
     REDUCTIONS,

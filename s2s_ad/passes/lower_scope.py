@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from s2s_ad.analysis.integers import Extent, Lin, Op, Symbol, lin
 from s2s_ad.errors import Loc
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Var
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import Axis
-from s2s_ad.passes.lower_index import Extent, Lin, Op, Symbol, lin, not_below, wrap
+from s2s_ad.passes.lower_index import not_below, wrap
 from s2s_ad.passes.lower_values import Values
 
 Index = tuple[Lin, ...]

@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from s2s_ad.analysis.integers import Extent, Facts, Lin, lin
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region, Var
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import Axis, parse_subscript, split_spec
 from s2s_ad.ir.types import I64, UNKNOWN, Dim
 from s2s_ad.passes.lower_expand import EXACT
-from s2s_ad.passes.lower_index import Extent, Facts, Lin, lin, slice_range
+from s2s_ad.passes.lower_index import slice_range
 
 #: Primitives whose elements are found by arithmetic on subscripts alone.
 VIEWS = frozenset("load transpose expand squeeze broadcast".split())
