@@ -74,7 +74,8 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return stop_gradient(cx, *args)
     handler = registry.find(fn)
     if handler is not None:
-        return registry.invoke(cx, registry.label(fn), handler, args, kwargs)
+        name = registry.label(fn)
+        return registry.invoke(cx, name, handler, args, kwargs, fn)
     if isinstance(fn, type):
         return construct(cx, fn, args, kwargs)
     if isinstance(fn, types.MethodType):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -47,24 +47,35 @@ class Frame:
 
 @dataclass
 class State:
-    """What a branch may change: memory, which cells are stale (and since where), facts. `dead` says
-    that this point cannot be reached."""
+    """What a branch may change: memory, which cells are stale and the writes that made them so (see
+    aliasing.py), facts. `covers` are cells, one of which a cell is; `alias` those that may share
+    memory with it. `dead` says that this point cannot be reached."""
 
     memory: dict[Cell, Atom] = field(default_factory=dict)
-    stale: dict[Cell, Loc] = field(default_factory=dict)
+    stale: dict[Cell, tuple[Any, ...]] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     dead: bool = False
+    covers: dict[Cell, tuple[Cell, ...]] = field(default_factory=dict)
+    alias: dict[Cell, frozenset[Cell]] = field(default_factory=dict)
+
+    def overlap(self, a: Cell, b: Cell) -> bool:
+        """True where two cells may share memory."""
+        return a is b or b in self.alias.get(a, ())
 
     def fork(self) -> State:
-        return State(dict(self.memory), dict(self.stale), self.facts.fork(), self.dead)
+        memory, stale, covers = dict(self.memory), dict(self.stale), dict(self.covers)
+        facts = self.facts.fork()
+        return State(memory, stale, facts, self.dead, covers, dict(self.alias))
 
 
 class Context:
     """The interpreter's state. `weak` holds the variables that are Python numbers when running
     (they take the dtype of what they meet), `nonneg` those that are never negative, `affine` those
-    that are an extent plus a constant; `alias` the cells that may share memory."""
+    that are an extent plus a constant; `blurred` the pairs of cells that may share memory and that
+    identities do not tell apart; `exact` says that identities are carried."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact: bool = False) -> None:
+        self.exact = exact
         self.builder = Builder()
         self.state = State()
         self.frame: Frame = None  # set by calls.enter before anything is interpreted
@@ -73,7 +84,11 @@ class Context:
         self.weak: set[Var] = set()
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
-        self.alias: dict[Cell, set[Cell]] = {}
+        self.blurred: set[frozenset[Cell]] = set()
+        self.numbers: dict[Cell, int] = {}  # the identities of cells, in the order of their use
+        self.identity: dict[Cell, Atom] = {}  # of joined cells
+        self.possible: dict[Cell, frozenset[int]] = {}
+        self.writes = 0  # how many have been interpreted
         self.symbols: set[str] = set()
         self.given: dict[Dim, tuple[Var, int]] = {}  # extents that parameters have
         self.memo: dict[object, str] = {}
@@ -128,15 +143,19 @@ class Context:
     def version(self, cell: Cell) -> Atom:
         return self.state.memory.get(cell, cell.initial)
 
-    def overlap(self, a: Cell, b: Cell) -> bool:
-        """True where two cells may share memory."""
-        return a is b or b in self.alias.get(a, ())
-
-    def link(self, a: Cell, others: set[Cell]) -> None:
-        """Record that `a` may share memory with `others`."""
+    def link(self, a: Cell, others: set[Cell], blurred: Collection[Cell] = ()) -> None:
+        """Record that `a` may share memory with `others`; with `blurred` in a way that identities
+        do not tell: a part of it, or another order."""
+        alias = self.state.alias
+        alias[a] = alias.get(a, frozenset()) | (others - {a})
         for b in others - {a}:
-            self.alias.setdefault(a, set()).add(b)
-            self.alias.setdefault(b, set()).add(a)
+            alias[b] = alias.get(b, frozenset()) | {a}
+        self.blurred.update(frozenset((a, b)) for b in blurred)
+
+    def link_part(self, a: Cell, view: View) -> None:
+        """Record that the new cell `a` may share memory with a part of what `view` is a part of."""
+        others = {view.cell} | self.state.alias.get(view.cell, frozenset())
+        self.link(a, others, others)
 
     # -- extents
     def symbol(self, hint: str) -> str:

@@ -13,7 +13,7 @@ from s2s_ad.frontend.iteration import length
 from s2s_ad.frontend.known import dtype_name
 from s2s_ad.frontend.memory import contiguous, read
 from s2s_ad.frontend.registry import handles
-from s2s_ad.frontend.subscripts import put
+from s2s_ad.frontend.subscripts import place, put
 from s2s_ad.frontend.values import View, describe, is_array, is_atom, is_number, is_scalar
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit
@@ -231,39 +231,6 @@ def item(cx: Context, x: Any) -> Any:
     return ar.value_of(cx, x, True) if is_atom(x) else x
 
 
-@handles(np.copyto)
-def copyto(cx: Context, dst: Any, src: Any) -> None:
-    if not is_array(dst):
-        cx.fail(UnsupportedTypeError, f"np.copyto into {describe(dst)}")
-    put(cx, dst, src)
-
-
-@handles(method="fill")
-def fill(cx: Context, x: Any, value: Any) -> None:
-    put(cx, x, value)
-
-
-@handles(np.add.at)
-def add_at(cx: Context, a: Any, indices: Any, b: Any) -> None:
-    """`np.add.at`: duplicates add up."""
-    _at(cx, a, indices, b)
-
-
-@handles(np.subtract.at)
-def subtract_at(cx: Context, a: Any, indices: Any, b: Any) -> None:
-    _at(cx, a, indices, ar.negate(cx, ar.as_array(cx, b)))
-
-
-def _at(cx: Context, a: Any, indices: Any, b: Any) -> None:
-    from s2s_ad.frontend.subscripts import place
-
-    if not is_array(a):
-        cx.fail(UnsupportedTypeError, f"np.add.at into {describe(a)}")
-    items = list(indices) if isinstance(indices, tuple) else [indices]
-    items = [ar.as_array(cx, i) if isinstance(i, list) else i for i in items]
-    put(cx, place(cx, a, items), b, "accum")
-
-
 @handles(np.bincount)
 def bincount(cx: Context, x: Any, weights: Any = None, minlength: Any = 0) -> Any:
     """With `minlength` as the number of bins; an index beyond it is out of bounds."""
@@ -274,7 +241,7 @@ def bincount(cx: Context, x: Any, weights: Any = None, minlength: Any = 0) -> An
     top = ar.binary(cx, "add", FUNCTIONS[np.max](cx, x), 1)
     bins = ar.elementwise(cx, "maximum", (top, minlength), "i64")
     out = filled(cx, bins, 0, "i64" if weights is None else "f64")
-    _at(cx, out, x, 1 if weights is None else weights)
+    put(cx, place(cx, out, [x]), 1 if weights is None else weights, "accum")
     return out
 
 
@@ -291,7 +258,7 @@ def flatnonzero(cx: Context, a: Any) -> Any:
 def diagonal_view(cx: Context, a: Any) -> Any:
     """NumPy gives a view: a write to the array makes later reads of this an error."""
     out = diagonal(cx, a)
-    cx.link(out.cell, {a.cell} | cx.alias.get(a.cell, set()))
+    cx.link_part(out.cell, a)
     return out
 
 

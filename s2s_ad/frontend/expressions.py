@@ -247,6 +247,8 @@ def array_attribute(cx: Context, value: Any, attr: str) -> Any:
         return np.dtype(DTYPES[value.type.dtype][0])
     if attr == "T":
         return transposed(cx, value, tuple(reversed(range(rank)))) if rank else value
+    if attr == "flat":
+        return subscripts.flat_place(cx, value, ".flat")
     if attr == "real" and value.type.dtype not in ("c64", "c128"):
         return value
     if attr in METHODS:

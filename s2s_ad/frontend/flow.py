@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from s2s_ad.frontend.aliasing import Path, Write, bring_up_to_date, covers, join_stale, placed, tell
 from s2s_ad.frontend.arithmetic import as_bool, both, logical_not
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.join import (
@@ -136,7 +138,13 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
             shapes[name] = joiner.widen(Keep(va), vb, name)
     leaves = leaves_of(shapes)
     arrays = [leaf for leaf in leaves if isinstance(leaf, Arr)]
-    find_sources(cx, arrays, older)
+    states = (a.state, b.state)
+    find_sources(arrays, states, older)
+    pairs = sharing(arrays, states)
+    unclear = tell(cx, arrays, states, pairs)
+    paths = [Path(p.state, partial(within, cx, p), k) for k, p in enumerate((a, b))]
+    stale = joined_stale(cx, paths, arrays, older)
+    cover = covers(paths, arrays, older)
     cells = sorted(
         {*changed_cells(base, a.state, older), *changed_cells(base, b.state, older)},
         key=lambda c: c.serial,
@@ -145,14 +153,26 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
     hints = {**{k: (n, leaf_type(k)) for k, n in leaves.items()}}
     hints |= {c: (c.name, c.type) for c in cells}
     atoms = _merge(cx, cond, a, b, slots, hints)
-    pairs = sharing(cx, arrays)
-    new_cells(cx, arrays, atoms, pairs)
+    new_cells(cx, arrays, atoms, pairs, unclear)
     cx.frame.locals = {
         n: v for n, s in shapes.items() if (v := lift(cx, s, atoms)) is not UNDEFINED
     }
-    stale = {c: w for p in (a, b) for c, w in p.state.stale.items() if c.serial <= older}
     memory = {**base.memory, **{c: atoms[c] for c in cells}}
-    cx.state = State(memory, stale, base.facts)
+    found = {c: tuple(arr.cell for arr in arrs) for c, arrs in cover.items()}
+    known = {**base.covers, **found}
+    cx.state = State(memory, placed(stale), base.facts, False, known, base.alias)
+
+
+def joined_stale(
+    cx: Context, paths: list[Path], arrays: list[Arr], older: int
+) -> dict[Cell, tuple[Write, ...]]:
+    """What is stale after a branch; the rest is brought up to date at the end of each path."""
+    stale, lost = join_stale(cx, paths, arrays, older)
+    for path in paths:
+        with path.inside():
+            for cell in sorted(lost, key=lambda c: c.serial):
+                bring_up_to_date(cx, cell)
+    return stale
 
 
 def _slots(cx: Context, path: Branch, shapes: Mapping[str, Any], cells: list[Cell]) -> dict:

@@ -1,8 +1,8 @@
 """Joining the values of two paths, and of the iterations of a loop.
 
-A `Shape` (here: Keep, Num, Arr, Group, Opt, Clash) says what a name holds whichever path was taken.
-Its leaves are what becomes results or block arguments. Three functions work with it: `widen` finds
-it, `lower` turns a value into one atom for each leaf, `lift` turns atoms back into a value.
+A `Shape` (here: Keep, Num, Arr, Place, Group, Opt, Clash) says what a name holds whichever path was
+taken. Its leaves are what becomes results or block arguments. Three functions work with it: `widen`
+finds it, `lower` turns a value into one atom for each leaf, `lift` turns atoms back into a value.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from s2s_ad.frontend.aliasing import NONE, identity_of
 from s2s_ad.frontend.arithmetic import KIND, convert, dtype_of, literal
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.facts import Facts, split_dim
@@ -21,13 +22,16 @@ from s2s_ad.frontend.values import (
     View,
     children,
     describe,
+    index_operands,
     is_array,
     is_scalar,
     same,
     structure,
+    with_indices,
+    without_indices,
 )
 from s2s_ad.ir.core import Atom, Lit, Var
-from s2s_ad.ir.types import BOOL, Dim, Type, promote
+from s2s_ad.ir.types import BOOL, I64, Dim, Type, promote
 
 #: Which of a join's arrays may share memory with each other, by position.
 Pairs = set[tuple[int, int]]
@@ -75,6 +79,39 @@ class Arr:
     fresh: frozenset[int] = frozenset()
     sources: set[Cell] = field(default_factory=set)
     cell: Cell | None = None
+    identity: Identity | None = None
+    possible: set[int] = field(default_factory=set)
+    blurred: set[Cell] = field(default_factory=set)
+
+    def having(self, value: View, kind: Type, fresh: set[int], identity: Identity | None) -> Arr:
+        """This, joined with one more value."""
+        return Arr(
+            kind,
+            (self.views[0], value),
+            frozenset(fresh),
+            set(self.sources),
+            self.cell,
+            identity,
+            set(self.possible),
+            set(self.blurred),
+        )
+
+
+@dataclass(eq=False)
+class Identity:
+    """Which memory a joined array is (see aliasing.py); a leaf. `since` is the youngest cell before
+    the loop, None in a branch."""
+
+    since: int | None
+
+
+@dataclass(eq=False)
+class Place:
+    """A part of one cell, whose place in it differs: `indices` are leaves in place of those index
+    operands that are not the same on all paths."""
+
+    view: View
+    indices: tuple[Num | None, ...]
 
 
 @dataclass(eq=False)
@@ -109,10 +146,16 @@ class Clash:
 class Joiner:
     """Finds the shapes of all names of one join; arrays that two names share stay shared."""
 
-    def __init__(self, cx: Context, facts: Facts, outside: frozenset[str] | None = None) -> None:
-        """`outside` are the extent symbols that mean the same in every iteration of a loop; None
-        for a branch, where all do."""
-        self.cx, self.facts, self.outside = cx, facts, outside
+    def __init__(
+        self,
+        cx: Context,
+        facts: Facts,
+        outside: frozenset[str] | None = None,
+        since: int | None = None,
+    ) -> None:
+        """`outside` are the extent symbols that mean the same in every iteration of a loop, `since`
+        the serial of the youngest cell before it; None for a branch."""
+        self.cx, self.facts, self.outside, self.since = cx, facts, outside, since
         self.arrays: dict[tuple[View | None, View | None], Arr] = {}
 
     def general(self, value: Any, flagged: bool = True) -> Any:
@@ -138,7 +181,9 @@ class Joiner:
             if same(shape.value, value):
                 return shape
             if is_array(shape.value) and is_array(value):
-                return self.array(Arr(shape.value.type, (shape.value, None)), value, name)
+                operands = index_operands(shape.value)
+                place = self.place(Place(shape.value, (None,) * len(operands)), value)
+                return place or self.array(Arr(shape.value.type, (shape.value, None)), value, name)
             flagged = not name.startswith("%")
             wide = self.general(shape.value, flagged)
             if isinstance(wide, Keep):
@@ -168,6 +213,9 @@ class Joiner:
             return Clash(value.message)
         if isinstance(shape, Num) and is_scalar(value):
             return self.number(shape, value)
+        if isinstance(shape, Place) and is_array(value):
+            start = Arr(shape.view.type, (shape.view, None))
+            return self.place(shape, value) or self.array(start, value, name)
         if isinstance(shape, Arr) and is_array(value):
             return self.array(shape, value, name)
         parts = children(value)
@@ -212,9 +260,24 @@ class Joiner:
                 dims[axis] = self.cx.symbol(OWN_NAMES.get(name, name))
         dtype = a.dtype if a.dtype == b.dtype else promote(a.dtype, b.dtype)
         kind = Type(dtype, tuple(dims))
-        return self._once(
-            Arr(kind, (shape.views[0], value), frozenset(fresh), set(shape.sources), shape.cell)
-        )
+        identity = Identity(self.since) if self.cx.exact else None
+        return self._once(shape.having(value, kind, fresh, identity))
+
+    def place(self, shape: Place, value: View) -> Place | None:
+        """The join of two parts of one cell that differ in nothing but indices; else None."""
+        first, old = shape.view, value.cell
+        if first.cell is not old or (self.since is not None and old.serial > self.since):
+            return None
+        mine, own = index_operands(first), index_operands(value)
+        if not own or without_indices(first) != without_indices(value):
+            return None
+        if not all(map(self.facts.equal, first.type.shape, value.type.shape)):
+            return None
+        leaves = [
+            None if num is None and a == b else Num("i64", False)
+            for num, a, b in zip(shape.indices, mine, own)
+        ]
+        return Place(first, tuple(leaves))
 
     def lasting(self, dim: Dim) -> bool:
         """True for an extent that is the same before, in and after the loop."""
@@ -237,8 +300,8 @@ def _clash(name: str, a: str, b: str) -> str:
 def _in_words(shape: Any) -> str:
     if isinstance(shape, Num):
         return f"a number ({shape.dtype})"
-    if isinstance(shape, Arr):
-        return f"an array {shape.type}"
+    if isinstance(shape, (Arr, Place)):
+        return f"an array {shape.type if isinstance(shape, Arr) else shape.view.type}"
     if isinstance(shape, Keep):
         return describe(shape.value)
     return f"a {getattr(shape.structure[0], '__name__', 'container')}"
@@ -251,6 +314,10 @@ def leaves(shape: Any, found: dict[Any, str], name: str) -> None:
     """Collect the leaves of a shape, in order, each once, with the name each belongs to."""
     if isinstance(shape, (Num, Arr)):
         found.setdefault(shape, name)
+        if isinstance(shape, Arr) and shape.identity is not None:
+            found.setdefault(shape.identity, f"{name}_is")
+    elif isinstance(shape, Place):
+        found.update((leaf, f"{name}_at") for leaf in shape.indices if leaf is not None)
     elif isinstance(shape, Group):
         for item in shape.items:
             leaves(item, found, name)
@@ -271,6 +338,8 @@ def leaves_of(shapes: Mapping[str, Any]) -> dict[Any, str]:
 def leaf_type(leaf: Any) -> Type:
     if isinstance(leaf, Num):
         return Type(leaf.dtype)
+    if isinstance(leaf, Identity):
+        return I64
     return leaf.type if isinstance(leaf, Arr) else BOOL
 
 
@@ -279,6 +348,12 @@ def lower(cx: Context, shape: Any, value: Any, atoms: dict[Any, Atom]) -> None:
     if isinstance(shape, (Num, Arr)):
         if shape not in atoms:
             atoms[shape] = convert(cx, value, leaf_type(shape).dtype)
+            if isinstance(shape, Arr) and shape.identity is not None:
+                since = shape.identity.since
+                atoms[shape.identity] = identity_of(cx, value, shape.type.dtype, since)
+    elif isinstance(shape, Place):
+        pairs = zip(shape.indices, index_operands(value))
+        atoms.update((leaf, atom) for leaf, atom in pairs if leaf is not None)
     elif isinstance(shape, Group):
         for item, part in zip(shape.items, children(value)[1]):
             lower(cx, item, part, atoms)
@@ -298,7 +373,8 @@ def lower_missing(cx: Context, shape: Any, atoms: dict[Any, Atom]) -> None:
     for leaf in leaves_of({"t": shape}):
         if leaf in atoms:
             continue
-        zero = literal(cx, 0, leaf_type(leaf).dtype)
+        missing = NONE if isinstance(leaf, Identity) else 0
+        zero = literal(cx, missing, leaf_type(leaf).dtype)
         if isinstance(leaf, Arr):
             shape = [cx.extent_named(d) for d in leaf.type.shape]
             atoms[leaf] = cx.emit("full", zero, *shape, type=leaf.type)
@@ -317,6 +393,11 @@ def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
         return atom
     if isinstance(shape, Arr):
         return View(shape.cell, (), shape.cell.type)
+    if isinstance(shape, Place):
+        own = index_operands(shape.view)
+        return with_indices(
+            shape.view, [a if k is None else atoms[k] for k, a in zip(shape.indices, own)]
+        )
     if isinstance(shape, Group):
         return shape.rebuild([lift(cx, item, atoms) for item in shape.items])
     if isinstance(shape, Opt):
@@ -327,40 +408,46 @@ def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
     return Conflict(shape.message)
 
 
-def new_cells(cx: Context, arrays: Sequence[Arr], atoms: Mapping[Any, Atom], pairs: Pairs) -> None:
+def new_cells(
+    cx: Context, arrays: Sequence[Arr], atoms: Mapping[Any, Atom], pairs: Pairs, unclear: Pairs
+) -> None:
     """Give every joined array a cell of its own, which may share memory with its sources."""
     for arr in arrays:
         arr.cell = cx.new_cell(atoms[arr])
-        cx.link(arr.cell, arr.sources)
+        cx.link(arr.cell, arr.sources, arr.blurred)
+        if arr.identity is not None:
+            cx.identity[arr.cell] = atoms[arr.identity]
+            cx.possible[arr.cell] = frozenset(arr.possible)
     for i, j in pairs:
-        cx.link(arrays[i].cell, {arrays[j].cell})
+        other = {arrays[j].cell}
+        cx.link(arrays[i].cell, other, other if (i, j) in unclear else ())
 
 
 # --- sharing -------------------------------------------------------------------------------------
 
 
-def closure(cx: Context, view: View | None, older_than: int) -> set[Cell]:
+def closure(state: State, view: View | None, older_than: int) -> set[Cell]:
     """The cells that a view may be a part of, without those made since."""
     if view is None:
         return set()
-    cells = {view.cell} | cx.alias.get(view.cell, set())
+    cells = {view.cell} | state.alias.get(view.cell, frozenset())
     return {c for c in cells if c.serial <= older_than}
 
 
-def find_sources(cx: Context, arrays: Sequence[Arr], older_than: int) -> None:
+def find_sources(arrays: Sequence[Arr], states: tuple[State, State], older_than: int) -> None:
     """Add to each array the older cells that it may share memory with."""
     for arr in arrays:
-        for view in arr.views:
-            arr.sources |= closure(cx, view, older_than)
+        for state, view in zip(states, arr.views):
+            arr.sources |= closure(state, view, older_than)
 
 
-def sharing(cx: Context, arrays: Sequence[Arr]) -> Pairs:
+def sharing(arrays: Sequence[Arr], states: tuple[State, State]) -> Pairs:
     """The pairs of joined arrays that may share memory with each other on some path."""
     pairs = set()
     for i, a in enumerate(arrays):
         for j in range(i):
-            for p, q in zip(a.views, arrays[j].views):
-                if p is not None and q is not None and cx.overlap(p.cell, q.cell):
+            for state, p, q in zip(states, a.views, arrays[j].views):
+                if p is not None and q is not None and state.overlap(p.cell, q.cell):
                     pairs.add((j, i))
     return pairs
 

@@ -5,10 +5,20 @@ the written arrays and the sharing of memory have settled; the last interpretati
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from s2s_ad.errors import Loc
+from s2s_ad.frontend.aliasing import (
+    Path,
+    Write,
+    bring_up_to_date,
+    join_stale,
+    loop_covers,
+    placed,
+    tell,
+)
 from s2s_ad.frontend.arithmetic import as_bool, both
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.errors import PathError, UnsupportedSyntaxError
@@ -23,6 +33,7 @@ from s2s_ad.frontend.join import (
     Num,
     Opt,
     Pairs,
+    Place,
     changed_cells,
     find_sources,
     leaf_type,
@@ -37,6 +48,8 @@ from s2s_ad.ir.core import Atom, Lit, Region, Var, substitute
 from s2s_ad.ir.types import BOOL, Type
 
 ROUNDS = 40
+#: After so many interpretations, stale arrays are carried whatever it costs.
+PATIENCE = 10
 
 
 @dataclass
@@ -45,8 +58,11 @@ class Carried:
 
     shapes: dict[str, Any]
     cells: list[Cell] = field(default_factory=list)
-    stale: dict[Cell, Loc] = field(default_factory=dict)
+    stale: dict[Cell, tuple[Write, ...]] = field(default_factory=dict)
     pairs: Pairs = field(default_factory=set)
+    unclear: Pairs = field(default_factory=set)
+    lost: set[Cell] = field(default_factory=set)
+    covers: dict[Cell, tuple[Arr, ...]] = field(default_factory=dict)
 
     @property
     def slots(self) -> dict[Any, tuple[str, Type]]:
@@ -58,11 +74,26 @@ class Carried:
     def arrays(self) -> list[Arr]:
         return [leaf for leaf in leaves_of(self.shapes) if isinstance(leaf, Arr)]
 
+    def content_with_less(self) -> None:
+        """Have stale cells brought up to date in every iteration, so that the loop settles."""
+        clear = {c for c, ws in self.stale.items() if all(w.by is not None for w in ws)}
+        self.lost |= clear
+        self.stale = {c: ws for c, ws in self.stale.items() if c not in clear}
+        self.cells = sorted({*self.cells, *clear}, key=lambda c: c.serial)
+        self.covers = {}
+
     def signature(self) -> tuple:
         order = {arr: k for k, arr in enumerate(self.arrays)}
         shapes = tuple((n, _signature(s, order)) for n, s in self.shapes.items())
         cells = tuple(c.serial for c in self.cells)
-        return shapes, cells, tuple(sorted(c.serial for c in self.stale)), sorted(self.pairs)
+        stale = {
+            c.serial: [order[w.by] if w.by in order else getattr(w.by, "serial", -1) for w in ws]
+            for c, ws in self.stale.items()
+        }
+        covers = {c.serial: [order[a] for a in arrs] for c, arrs in self.covers.items()}
+        lost = sorted(c.serial for c in self.lost)
+        pairs = sorted(self.pairs), sorted(self.unclear)
+        return shapes, cells, sorted(stale.items()), pairs, lost, sorted(covers.items())
 
 
 def _signature(shape: Any, order: Mapping[Arr, int]) -> tuple:
@@ -72,7 +103,10 @@ def _signature(shape: Any, order: Mapping[Arr, int]) -> tuple:
         return ("num", shape.dtype, shape.weak)
     if isinstance(shape, Arr):
         sources = tuple(sorted(c.serial for c in shape.sources))
-        return ("array", order[shape], str(shape.type), sources)
+        told = sorted(shape.possible), sorted(c.serial for c in shape.blurred)
+        return ("array", order[shape], str(shape.type), sources, told)
+    if isinstance(shape, Place):
+        return ("place", shape.view.cell.serial, tuple(k is None for k in shape.indices))
     if isinstance(shape, Group):
         return ("group", *(_signature(s, order) for s in shape.items))
     if isinstance(shape, Opt):
@@ -91,7 +125,7 @@ class Attempt:
 
 def enter(cx: Context, carried: Carried, atoms: Mapping[Any, Atom]) -> None:
     """Set names and memory to what they are at the head of the loop."""
-    new_cells(cx, carried.arrays, atoms, carried.pairs)
+    new_cells(cx, carried.arrays, atoms, carried.pairs, carried.unclear)
     for name, shape in carried.shapes.items():
         value = lift(cx, shape, atoms)
         if value is UNDEFINED:
@@ -100,7 +134,8 @@ def enter(cx: Context, carried: Carried, atoms: Mapping[Any, Atom]) -> None:
             cx.frame.locals[name] = value
     for cell in carried.cells:
         cx.state.memory[cell] = atoms[cell]
-    cx.state.stale = dict(carried.stale)
+    cx.state.stale = placed(carried.stale)
+    cx.state.covers.update((c, tuple(a.cell for a in arrs)) for c, arrs in carried.covers.items())
 
 
 def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
@@ -130,12 +165,14 @@ def settle(
     the body are carried from the start."""
     older, before, outside = cx.serial, cx.state, frozenset(cx.symbols)
     start = {n: cx.frame.locals.get(n, UNDEFINED) for n in names}
-    joiner = Joiner(cx, before.facts)
+    joiner = Joiner(cx, before.facts, since=older)
     shapes = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
     carried = Carried(shapes, stale=dict(before.stale))
-    for _ in range(ROUNDS):
+    for k in range(ROUNDS):
         tried = attempt(cx, carried, body)
         following = _widened(cx, carried, tried, before, (older, outside))
+        if k >= PATIENCE and cx.exact:
+            following.content_with_less()
         if following.signature() == carried.signature():
             return carried, tried
         carried = following
@@ -163,14 +200,26 @@ def _widened(
     end, (older, outside) = tried.branch, since
     if end.state.dead:
         return old
-    joiner = Joiner(cx, end.state.facts, outside)
+    joiner = Joiner(cx, end.state.facts, outside, older)
     ends = {n: end.locals.get(n, UNDEFINED) for n in old.shapes}
     shapes = {n: joiner.widen(s, ends[n], n) for n, s in old.shapes.items()}
     head = State({**before.memory, **{c: tried.params[c] for c in old.cells}})
-    stale = {c: w for c, w in end.state.stale.items() if c.serial <= older}
-    new = Carried(shapes, changed_cells(head, end.state, older), {**stale, **before.stale})
-    find_sources(cx, new.arrays, older)
-    new.pairs = sharing(cx, new.arrays)
+    new = Carried(shapes)
+    states = (before, end.state)
+    find_sources(new.arrays, states, older)
+    new.pairs = sharing(new.arrays, states)
+    new.unclear = tell(cx, new.arrays, states, new.pairs, older)
+    paths = [Path(before, nullcontext, 0), Path(end.state, partial(within, cx, end), 1)]
+    new.stale, lost = join_stale(cx, paths, new.arrays, older, old.stale)
+    unclear = {c for c, ws in new.stale.items() if any(w.by is None for w in ws)}
+    new.lost = (old.lost | lost) - unclear
+    new.covers = loop_covers(end.state, new.arrays, older) if cx.exact else {}
+    with within(cx, end):
+        for cell in sorted(new.lost, key=lambda c: c.serial):
+            bring_up_to_date(cx, cell)
+            new.stale.pop(cell, None)
+    changed = {*old.cells, *changed_cells(head, end.state, older), *new.lost}
+    new.cells = sorted(changed, key=lambda c: c.serial)
     return new
 
 
@@ -192,6 +241,8 @@ class Block:
 def close(cx: Context, carried: Carried, tried: Attempt) -> Block:
     """The block arguments with their first values and their values after an iteration; what every
     iteration keeps is not carried."""
+    for cell in sorted(carried.lost, key=lambda c: c.serial):
+        bring_up_to_date(cx, cell)
     inits: dict[Any, Atom] = {}
     for name, shape in carried.shapes.items():
         lower(cx, shape, cx.frame.locals.get(name, UNDEFINED), inits)
@@ -268,6 +319,8 @@ def emit_while(
     params = {k: Var(n, t) for k, (n, t) in carried.slots.items()}
     found: list[Any] = []
 
+    writes = cx.writes
+
     def condition() -> None:
         enter(cx, carried, params)
         names = cx.frame.locals
@@ -275,7 +328,7 @@ def emit_while(
         found.append(test(stopped))
 
     head = run_branch(cx, condition)
-    if any(head.version(c) is not params[c] for c in carried.cells):
+    if cx.writes != writes:
         cx.fail(UnsupportedSyntaxError, "the condition of a while must not write to arrays")
     invariant = {params[k]: atom for k, atom in block.atoms.items()}
     cond = Region(

@@ -51,7 +51,7 @@ def reshaped(cx: Context, x: View, step: Reshape) -> View:
     if contiguous(x):
         return subview(cx, x, step)
     source = copied(cx, x)
-    cx.link(source.cell, {x.cell} | cx.alias.get(x.cell, set()))
+    cx.link_part(source.cell, x)
     return subview(cx, source, step)
 
 
@@ -163,7 +163,7 @@ def broadcast_to(cx: Context, array: Any, shape: Any) -> Any:
             ar.match(cx, x, k, target, axes[k], "array and shape")
     kind = Type(x.type.dtype, dims)
     out = cx.fresh(cx.emit("broadcast", read(cx, x), *atoms, type=kind, axes=axes))
-    cx.link(out.cell, {x.cell} | cx.alias.get(x.cell, set()))
+    cx.link_part(out.cell, x)
     return out
 
 

@@ -114,7 +114,8 @@ def if_statement(
 def carried_names(cx: Context, stmt: gast.AST, after: Names, exits: Names, flag: bool) -> list[str]:
     """The names whose values may go round a loop or out of it, in the order of their making."""
     bound = assigned(stmt)
-    names = live_at_head(stmt, after, exits) | after | cx.frame.captured
+    out = live_before(stmt.orelse, after, exits) | after
+    names = live_at_head(stmt, after, exits) | out | cx.frame.captured
     old = [n for n in cx.frame.locals if n in names]
     new = sorted(n for n in names & bound if n not in cx.frame.locals)
     return [*old, *new, "%return", "%value", *(["%break"] if flag else [])]

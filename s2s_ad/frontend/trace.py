@@ -14,20 +14,24 @@ from s2s_ad.frontend import (
     calls,
     composite,  # noqa: F401
     elementary,  # noqa: F401
+    inplace,  # noqa: F401
     linear,  # noqa: F401
     shaping,  # noqa: F401
 )
+from s2s_ad.frontend.aliasing import IdentityNeeded, bring_up_to_date
 from s2s_ad.frontend.context import Capture, Context, Frame
 from s2s_ad.frontend.errors import (
+    AliasError,
     ArgumentError,
     SourceError,
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.known import known
-from s2s_ad.frontend.memory import fresh_enough, read
+from s2s_ad.frontend.memory import read
 from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
 from s2s_ad.frontend.values import (
+    Cell,
     Record,
     Static,
     View,
@@ -102,13 +106,27 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
         raise SourceError(f"{name!r} is not a Python function, so there is no source to read")
     source = source_of(function)
     fence(source)
-    cx = Context()
+    try:
+        return _traced(function, source, args, dict(kwargs or {}), False)
+    except IdentityNeeded:
+        return _traced(function, source, args, dict(kwargs or {}), True)
+
+
+def _traced(
+    function: types.FunctionType,
+    source: Source,
+    args: Sequence[Spec],
+    kwargs: dict[str, Spec],
+    exact: bool,
+) -> Traced:
+    """The program, with or without identities of arrays (see aliasing.py)."""
+    cx = Context(exact)
     frame = Frame(source, {}, function.__globals__, dict(closure_of(function)))
     cx.builder = Builder(source.loc(source.node))
     cx.frame = frame
-    cx.symbols.update(_given_names((args, kwargs or {})))
+    cx.symbols.update(_given_names((args, kwargs)))
     inputs = Inputs(cx)
-    frame.locals = _arguments(cx, source, function, args, dict(kwargs or {}), inputs)
+    frame.locals = _arguments(cx, source, function, args, kwargs, inputs)
     cx.frame = None
     value = calls.run(cx, frame)
     cx.frame = frame
@@ -214,10 +232,8 @@ def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: An
     for position, view in enumerate(views):
         if view is None:
             continue
-        if view.cell in cx.state.stale:
+        if not _settled(cx, view.cell, value):
             undecided.append(paths[position])
-            if value is None:
-                fresh_enough(cx, view.cell)
         elif cx.version(view.cell) is not view.cell.initial:
             mutated.append((position, len(results)))
             results.append(cx.version(view.cell))
@@ -228,6 +244,18 @@ def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: An
     captures = tuple(capture for capture, _, _ in captured)
     guards = tuple(cx.guards.values())
     return Traced(func, tuple(paths), out_tree, captures, guards, tuple(undecided))
+
+
+def _settled(cx: Context, cell: Cell, value: Any) -> bool:
+    """Bring the final content of a parameter up to date; False where it cannot be told, which is an
+    error for a function that returns nothing."""
+    try:
+        bring_up_to_date(cx, cell)
+    except AliasError:
+        if value is None:
+            raise
+        return False
+    return True
 
 
 def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:

@@ -42,6 +42,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class IndexAxis:
+    """An axis that index arrays make: `place` axes before their last one, counted from 1."""
+
+    place: int
+
+
+@dataclass(frozen=True)
 class Sub:
     """A subscript as a step of a view. `out` gives, for each axis of the result, which of the axes
     that the subscript keeps it is; None is a new axis of extent 1."""
@@ -53,6 +60,19 @@ class Sub:
     def kept(self) -> list[int]:
         """The axes that the subscript keeps, in the base's order."""
         return [a for a, axis in enumerate(self.axes) if axis.kind != "index"]
+
+    @property
+    def sources(self) -> list[int | IndexAxis]:
+        """Where the axes that the subscript keeps come from: the base's axes or index arrays."""
+        found: list[int | IndexAxis] = []
+        width = max((a.type.ndim for a in self.arrays), default=0)
+        for a, axis in enumerate(self.axes):
+            if axis.kind == "array":
+                found += [IndexAxis(k) for k in range(width, 0, -1)]
+                width = 0
+            elif axis.kind != "index":
+                found.append(a)
+        return found
 
     @property
     def arrays(self) -> list[Any]:
@@ -159,6 +179,30 @@ class Zip:
 @dataclass(frozen=True)
 class Reversed:
     item: Any
+
+
+def index_operands(view: View) -> list[Atom]:
+    """The indices by which a view selects: those of single elements, rows, columns …"""
+    subs = [step for step in view.steps if isinstance(step, Sub)]
+    return [axis.start for step in subs for axis in step.axes if axis.kind == "index"]
+
+
+def with_indices(view: View, indices: Sequence[Atom | None]) -> View:
+    """`view` with other indices."""
+    rest, steps = iter(indices), []
+    for step in view.steps:
+        if isinstance(step, Sub):
+            axes = [
+                Axis("index", next(rest)) if axis.kind == "index" else axis for axis in step.axes
+            ]
+            step = dataclasses.replace(step, axes=tuple(axes))
+        steps.append(step)
+    return View(view.cell, tuple(steps), view.type)
+
+
+def without_indices(view: View) -> tuple[Sub | Reshape, ...]:
+    """The steps of a view, but for its indices."""
+    return with_indices(view, [None] * len(index_operands(view))).steps
 
 
 def is_number(value: Any) -> bool:

@@ -57,6 +57,7 @@ TABLE: dict[str, tuple] = {
     "gather_rows": ("A, idx", "return A[idx] * A[idx, 1][:, None]", A, ROWS),
     "gather_columns": ("A, idx", "return A[:, idx] ** 2", A, IDX),
     "gather_pairs": ("A, i, j", "return A[i, j] * A[i, 0]", A, ROWS, IDX),
+    "row_then_gather": ("C, i", "return C[0][:, i] * C[:, 1][:, i][0]", CUBE, np.array([0, 1, 1])),
     "masked": ("v, m", "return np.sum(v[m] ** 2)", V, MASK),
     "masked_by_data": ("v", "return np.sum(np.sin(v[v > 0.0]))", V),
     "runtime_indices": ("v, i, n", "return v[i] * v[i - 3] * v[i:n] * v[-i] + v[n - i]", V, 2, 5),
