@@ -53,13 +53,18 @@ def each(*passes: Callable[[Func], Func]) -> Callable[[Funcs], Funcs]:
 
 
 def stages(
-    mode: str, wrt: Sequence[int], level: str, invert: bool = False, checks: str = "all"
+    mode: str,
+    wrt: Sequence[int],
+    level: str,
+    invert: bool = False,
+    checks: str = "all",
+    donated: Sequence[int] = (),
 ) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
     `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
     with respect to; `level` is one of LEVELS, `checks` of `passes.bounds.CHECKS`; `invert` allows
-    updates to be inverted with rounding.
+    updates to be inverted with rounding; the buffers of the parameters `donated` may be used.
 
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
@@ -79,7 +84,7 @@ def stages(
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", each(simplify, cse, dce, hoist)),
         *to_loops,
-        Stage("inplace", each(inplace)),
+        Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
     )
 
 
@@ -118,6 +123,7 @@ def run(
     after: str | None = None,
     invert: bool = False,
     checks: str = "all",
+    donated: Sequence[int] = (),
 ) -> Funcs:
     """`func` through all stages, or through those up to and including `after`.
 
@@ -125,7 +131,7 @@ def run(
     where there is no such level, or no such stage for this mode and level.
     """
     _check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level, invert, checks)
+    todo = stages(mode, wrt, level, invert, checks, donated)
     inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
         _check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
