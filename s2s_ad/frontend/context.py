@@ -201,20 +201,44 @@ class Context:
             self.mark_extent(var, dim)
         return known[dim]
 
-    def extent_named(self, dim: Dim) -> Atom:
-        """An extent from its symbol alone; 0 where nothing at hand has it."""
+    def has_extent(self, dim: Dim) -> bool:
+        """True where an extent is at hand here, known from its symbol alone."""
+        dim = self.state.facts.find(dim)
+        base, shift = split_dim(dim) if isinstance(dim, str) else ("", 0)
+        return (
+            isinstance(dim, int)
+            or self._holder(dim) is not None
+            or (bool(shift) and base != dim and self.has_extent(base))
+        )
+
+    def extent_named(self, dim: Dim) -> Atom | None:
+        """An extent from its symbol alone; None where nothing at hand has it."""
         dim = self.state.facts.find(dim)
         if isinstance(dim, int):
             return i64(dim)
-        if dim in self.state.facts.extents:
-            return self.index(self.state.facts.extents[dim])
-        if dim in self.given:
-            return self.emit("dim", self.given[dim][0], name="n", axis=self.given[dim][1])
+        holder = self._holder(dim)
+        if isinstance(holder, tuple):
+            return self.emit("dim", holder[0], name="n", axis=holder[1])
+        if holder is not None:
+            return self.index(holder)
         base, shift = split_dim(dim)
-        if not shift or base == dim:
-            return i64(0)
-        moved = self.emit("add", self.extent_named(base), i64(shift), name="n")
+        whole = self.extent_named(base) if shift and base != dim else None
+        if whole is None:
+            return None
+        moved = self.emit("add", whole, i64(shift), name="n")
         return self.emit("maximum", moved, i64(0), name="n")
+
+    def _holder(self, dim: str) -> Any:
+        """What has an extent, or one known to be equal: its value, or (parameter, axis)."""
+        facts = self.state.facts
+        for table in (facts.extents, self.given):
+            if dim in table:
+                return table[dim]
+        for table in (facts.extents, self.given):
+            for other, found in table.items():
+                if facts.find(other) == dim:
+                    return found
+        return None
 
     def mark_extent(self, var: Var, dim: str) -> None:
         self.weak.add(var)

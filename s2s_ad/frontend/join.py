@@ -7,6 +7,7 @@ finds it, `lower` turns a value into one atom for each leaf, `lift` turns atoms 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +31,9 @@ from s2s_ad.frontend.values import (
     with_indices,
     without_indices,
 )
+from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit, Var
-from s2s_ad.ir.types import BOOL, I64, Dim, Type, promote
+from s2s_ad.ir.types import BOOL, I64, UNKNOWN, Dim, Type, promote
 
 #: Which of a join's arrays may share memory with each other, by position.
 Pairs = set[tuple[int, int]]
@@ -229,13 +231,32 @@ class Joiner:
         if isinstance(shape, Keep) and (is_scalar(shape.value) or is_array(shape.value)):
             if is_array(shape.value):
                 start = Arr(shape.value.type, (None, None))
-                return self.array(start, shape.value, "d")
+                return self.loose(self.array(start, shape.value, "d"))
             return self.general(shape.value)
+        if isinstance(shape, Arr):
+            return self.loose(shape)
         if isinstance(shape, Keep) and children(shape.value) is not None:
             shape = self.general(shape.value)
         if isinstance(shape, Group):
             return Group(shape.rebuild, shape.structure, [self.defined(s) for s in shape.items])
         return shape
+
+    def loose(self, shape: Arr) -> Arr:
+        """An array that some paths do not have. A placeholder stands for it there, which can only
+        have extents that are at hand before the paths part: the others are promised to nobody."""
+        known = self.cx.has_extent
+        free = {
+            axis
+            for axis, dim in enumerate(shape.type.shape)
+            if axis not in shape.fresh and not known(dim)
+        }
+        if not free:
+            return shape
+        dims = [self.cx.symbol("d") if a in free else d for a, d in enumerate(shape.type.shape)]
+        kind = shape.type.with_shape(tuple(dims))
+        loose = dataclasses.replace(shape, type=kind, fresh=shape.fresh | free)
+        self.arrays[shape.views] = loose
+        return loose
 
     def number(self, shape: Num, value: Any) -> Num:
         dtype, weak = dtype_of(self.cx, value)
@@ -369,15 +390,19 @@ def lower(cx: Context, shape: Any, value: Any, atoms: dict[Any, Atom]) -> None:
 
 def lower_missing(cx: Context, shape: Any, atoms: dict[Any, Atom]) -> None:
     """Placeholders for a value that is not there; nothing reads them. They have the extents that
-    their types promise: the reverse sweep keeps all arrays of a path alike."""
+    their types promise (the reverse sweep keeps all arrays of a path alike), where these are at
+    hand; a type must never promise an extent that its array does not have."""
     for leaf in leaves_of({"t": shape}):
         if leaf in atoms:
             continue
         missing = NONE if isinstance(leaf, Identity) else 0
         zero = literal(cx, missing, leaf_type(leaf).dtype)
         if isinstance(leaf, Arr):
-            shape = [cx.extent_named(d) for d in leaf.type.shape]
-            atoms[leaf] = cx.emit("full", zero, *shape, type=leaf.type)
+            found = [cx.extent_named(d) for d in leaf.type.shape]
+            dims = [UNKNOWN if n is None else d for n, d in zip(found, leaf.type.shape)]
+            extents = [i64(0) if n is None else n for n in found]
+            kind = leaf.type.with_shape(tuple(dims))
+            atoms[leaf] = cx.emit("full", zero, *extents, type=kind)
         else:
             atoms[leaf] = zero
 
