@@ -396,9 +396,10 @@ def _pullback_maker(
     return finish
 
 
-def specialise(derived: Derived, jit: bool, level: str) -> Specialisation:
-    """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported)."""
+def specialise(derived: Derived, jit: bool, level: str, vector: bool) -> Specialisation:
+    """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported).
+    With `vector`, loops call functions that the compiler can vectorise."""
     funcs = derived.funcs(level, numpy=not jit)
-    text = emit_module(funcs, jit=jit)
+    text = emit_module(funcs, jit=jit, vector=vector and jit)
     kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
     return Specialisation(derived, funcs, kernels, jit)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from s2s_ad.api_errors import OptionError
+from s2s_ad.api_errors import check_option
 from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.verify import verify
 from s2s_ad.passes.bounds import bounds
@@ -130,11 +130,11 @@ def run(
     With the environment variable S2S_AD_VERIFY=1 every stage's result is verified. OptionError
     where there is no such level, or no such stage for this mode and level.
     """
-    _check_option("level", level, LEVELS)
+    check_option("level", level, LEVELS)
     todo = stages(mode, wrt, level, invert, checks, donated)
     inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
-        _check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
+        check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
     if after in inside:
         todo = (todo[0], inside[after])
     names = ("frontend", *(stage.name for stage in todo))
@@ -145,11 +145,6 @@ def run(
         funcs = stage.run(funcs)
         _observe(stage.name, funcs, time.perf_counter() - start)
     return funcs
-
-
-def _check_option(option: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise OptionError(f"{option}={value!r}", advice=f"{option} is one of {', '.join(allowed)}")
 
 
 def _observe(name: str, funcs: Funcs, seconds: float) -> None:

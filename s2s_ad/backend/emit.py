@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import Sharing, loop_inits
@@ -32,23 +32,24 @@ from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, region_us
 from s2s_ad.ir.subscript import is_element, split_spec
 
 
-def emit(func: Func, *, doc: str = "") -> str:
+def emit(func: Func, *, doc: str = "", vector: Collection[tuple[str, str]] = ()) -> str:
     """The `def` statement of `func`, which must have gone through `inplace`.
 
     Results that `func.mutated` names are written into the arguments; the others are returned: one
-    bare, several as a tuple. `doc` becomes the docstring.
+    bare, several as a tuple. `doc` becomes the docstring. `vector` lists
+    primitives and dtypes for which scalars are computed by the functions of `backend.vecmath`.
     """
-    return _Printer(func).function(doc)
+    return _Printer(func, vector).function(doc)
 
 
 class _Printer:
-    def __init__(self, func: Func) -> None:
+    def __init__(self, func: Func, vector: Collection[tuple[str, str]]) -> None:
         self.func = func
         sharing = Sharing(func)
         self.plan = fold(func, sharing)
         self.names = assign_names(func, self.plan, sharing)
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
-        self.ex = Expressions(self.plan, self.names, sharing)
+        self.ex = Expressions(self.plan, self.names, sharing, vector)
         self.uses = Counter(region_uses(func.body))
         self.lines = py.Lines()
         self.commented: object = None  # the user's line that the last comment showed

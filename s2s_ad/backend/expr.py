@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from s2s_ad.analysis.sharing import C, Sharing
 from s2s_ad.backend import source as py
@@ -28,6 +28,15 @@ _ARRAY_LOGIC = {"and": ast.BitAnd, "or": ast.BitOr, "xor": ast.BitXor}
 _REDUCE = {"reduce_max": "max", "reduce_min": "min"}
 _INTS = ("bool", "i32", "i64")
 
+#: NumPy's names of functions -> those of `backend.vecmath`, which numba can vectorise.
+VECTOR_NAMES = {
+    name: f"v{name}"
+    for name in (
+        "exp exp2 expm1 log log2 log10 log1p cbrt sin cos tan sinh cosh tanh arcsin arccos arctan "
+        "arcsinh arccosh arctanh erf erfc power arctan2 hypot maximum minimum"
+    ).split()
+}
+
 
 def numpy_dtype(dtype: str) -> ast.expr:
     return py.name(f"np.{DTYPES[dtype][0]}")
@@ -42,10 +51,19 @@ def literal(a: Lit) -> ast.expr:
 
 
 class Expressions:
-    """Prints atoms and equations as expressions, given the plan and the names."""
+    """Prints atoms and equations as expressions, given the plan and the names. `vector`
+    lists primitives, with dtypes, that the functions of `backend.vecmath` compute, where the result
+    is a scalar."""
 
-    def __init__(self, plan: Plan, names: dict[Var, str], sharing: Sharing) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        names: dict[Var, str],
+        sharing: Sharing,
+        vector: Collection[tuple[str, str]] = (),
+    ) -> None:
         self.plan, self.names, self.sharing = plan, names, sharing
+        self.vector = vector
 
     def atom(self, a: Atom) -> ast.expr:
         if isinstance(a, Lit):
@@ -64,7 +82,13 @@ class Expressions:
             return rule(self, eqn)
         if PRIMS[eqn.prim].kind == "reduce":
             return self.reduction(eqn)
-        return py.call(f"np.{eqn.prim}", *self.operands(eqn))
+        return py.call(self.function(eqn, eqn.prim), *self.operands(eqn))
+
+    def function(self, eqn: Eqn, name: str, module: str = "np") -> str:
+        """What to call for NumPy's (or `math`'s) function `name`."""
+        t = eqn.out.type
+        own = not t.is_array and t.dtype in ("f64", "f32") and (eqn.prim, t.dtype) in self.vector
+        return VECTOR_NAMES[name] if own and name in VECTOR_NAMES else f"{module}.{name}"
 
     def operands(self, eqn: Eqn) -> list[ast.expr]:
         """The operands of an elementwise equation; NumPy broadcasts where it can."""
@@ -174,6 +198,10 @@ class Expressions:
         if isinstance(exponent, Lit) and exponent.value < 0 and base.type.is_float:
             # numba raises ZeroDivisionError for 0.0 ** -2, and gives inf for 0.0 ** -2.0.
             right = literal(Lit(float(exponent.value), base.type.scalar))
+        if exponent.type == base.type and not isinstance(exponent, Lit):
+            own = self.function(eqn, "power")
+            if own == VECTOR_NAMES["power"]:
+                return py.call(own, left, right)
         node = ast.BinOp(left, ast.Pow(), right)
         mixed = base.type.dtype != exponent.type.dtype and not isinstance(exponent, Lit)
         if mixed and base.type.dtype == "f32" and not eqn.out.type.is_array:
@@ -182,7 +210,8 @@ class Expressions:
 
     def extreme(self, eqn: Eqn) -> ast.expr:
         scalar = not eqn.out.type.is_array and eqn.out.type.dtype in ("i32", "i64")
-        function = eqn.prim[:3] if scalar else f"np.{eqn.prim}"  # np.maximum keeps NaN
+        # np.maximum keeps NaN
+        function = eqn.prim[:3] if scalar else self.function(eqn, eqn.prim)
         return py.call(function, *self.operands(eqn))
 
     def select(self, eqn: Eqn) -> ast.expr:
@@ -200,7 +229,10 @@ class Expressions:
         return ast.IfExp(test, self.atom(a), self.atom(b))
 
     def error_function(self, eqn: Eqn) -> ast.expr:
-        function, x = py.name(f"math.{eqn.prim}"), self.atom(eqn.ins[0])
+        own, x = self.function(eqn, eqn.prim, "math"), self.atom(eqn.ins[0])
+        if own == VECTOR_NAMES[eqn.prim]:
+            return py.call(own, x)
+        function = py.name(own)
         if eqn.out.type.is_array:
             otypes = ast.List([numpy_dtype(eqn.out.type.dtype)], ast.Load())
             return py.call(py.call("np.vectorize", function, otypes=otypes), x)
