@@ -19,8 +19,11 @@ from tests.programs import (
     inplace,
     language,
     linalg,
+    loops,
     normal,
+    numbers,
     ode,
+    statements,
     statistics,
     stencils,
 )
@@ -28,12 +31,13 @@ from tests.programs import (
 NAMED = [
     p for m in (ode, inplace, stencils, linalg, statistics, control, calls) for p in m.PROGRAMS
 ]
-BROAD = [p for m in (elementwise, arrays, language) for p in m.PROGRAMS]
+BROAD = [p for m in (elementwise, arrays, language, statements, loops, numbers) for p in m.PROGRAMS]
 #: The programs that are compiled in every run; the others' compilations are slow tests.
 COMPILED = """
     van_der_pol lotka_volterra newton_sqrt running_product recurrence jacobi_2d gauss_seidel
     cholesky logistic_regression gmm safe_sqrt nested_exits helper_elsewhere closure
-    cache_challenge read_overwrite_read row_view scatter
+    cache_challenge read_overwrite_read row_view scatter nested_walrus nonlocal_accumulator
+    break_with_live_values bits_of_integers
 """
 LEVELS = ("array", "kernel")
 
@@ -108,4 +112,4 @@ def test_tangents_may_share_memory_with_primals() -> None:
 
 
 def test_the_compiled_programs_exist() -> None:
-    assert set(COMPILED.split()) <= {program.name for program in NAMED}
+    assert set(COMPILED.split()) <= {program.name for program in NAMED + BROAD}

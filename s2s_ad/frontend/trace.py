@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from s2s_ad.frontend import (
     composite,  # noqa: F401
     elementary,  # noqa: F401
     linear,  # noqa: F401
+    output,  # noqa: F401
     shaping,  # noqa: F401
 )
 from s2s_ad.frontend.context import Capture, Context, Frame
@@ -110,9 +113,21 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
     inputs = Inputs(cx)
     frame.locals = _arguments(cx, source, function, args, dict(kwargs or {}), inputs)
     cx.frame = None
-    value = calls.run(cx, frame)
+    with _deep_stack():
+        value = calls.run(cx, frame)
     cx.frame = frame
     return _finish(cx, source, frame, inputs, value)
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Room for a recursion of the user's: each of its calls takes dozens of the interpreter's."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 # --- arguments -----------------------------------------------------------------------------------
