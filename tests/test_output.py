@@ -167,6 +167,21 @@ def test_a_pullback_is_silent(capfd, jit: bool) -> None:
     assert shown(capfd, lambda: (pullback(1.0), pullback(2.0))) == ""
 
 
+def shows_until_it_fails(x, n):
+    for i in range(n):
+        print(i, x[i])
+    return x[0]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_output_comes_before_the_error(capfd, jit: bool) -> None:
+    """No check of a subscript is made before what the program shows first."""
+    capfd.readouterr()
+    with pytest.raises(IndexError):
+        grad(shows_until_it_fails, jit=jit)(X, 4)
+    assert capfd.readouterr().out == "0 0.5\n1 0.25\n2 -1.0\n"
+
+
 def logs(x, n):
     for i in range(n):
         log.info("step %d: %s", i, x)
