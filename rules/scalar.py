@@ -21,6 +21,7 @@ from s2s_ad.ops import (
     sin,
     sinh,
     sqrt,
+    trunc,
 )
 from s2s_ad.rule import jvp, linear, partials
 
@@ -57,6 +58,7 @@ partials("mul", lambda x, y, z: y, lambda x, y, z: x)
 partials("arctan2", lambda y, x, z: x / (x**2 + y**2), lambda y, x, z: -y / (x**2 + y**2))
 partials("hypot", lambda x, y, z: x / z, lambda x, y, z: y / z)
 partials("mod", lambda x, y, z: 1.0, lambda x, y, z: -floor(x / y))
+partials("fmod", lambda x, y, z: 1.0, lambda x, y, z: -trunc(x / y))
 partials("copysign", lambda x, y, z: copysign(1.0, x) * copysign(1.0, y), None)
 partials(
     "maximum",

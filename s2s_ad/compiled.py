@@ -250,8 +250,9 @@ class Specialisation:
         memory with another argument, or an element with another of its own."""
         own = len(self.derived.program.func.params) - len(self.captures)
         seeds = range(own, len(leaves) - len(self.captures))  # read only: they may overlap
-        for p in dict.fromkeys((*self.donated, *self.writes)):
-            reason = "is donated" if p in self.donated else "is written to"
+        for param in dict.fromkeys((*self.donated, *self.writes)):
+            reason = "is donated" if param in self.donated else "is written to"
+            p = param if param < own else param + len(seeds)  # captured arrays come last
             if overlaps_itself(leaves[p]):
                 raise OverlapError(
                     f"elements of {self._path(p)} share memory, and it {reason}",
@@ -260,7 +261,7 @@ class Specialisation:
             for q, other in enumerate(leaves):
                 if (
                     q != p
-                    and (q not in seeds or p in self.donated)
+                    and (q not in seeds or param in self.donated)
                     and np.may_share_memory(leaves[p], other)
                     and _overlap(leaves[p], other)
                 ):

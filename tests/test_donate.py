@@ -161,3 +161,18 @@ def test_captured_work_arrays_second_order_and_effects() -> None:
     mutation.WORK[:], mutation.OTHER[:] = before
     assert_same(differentiate(fn, jit=False)(V, 3), expected, 1e-14)
     assert_same((mutation.WORK, mutation.OTHER), after, 1e-14)
+
+
+def test_captured_work_arrays_come_after_the_tangents() -> None:
+    """The overlap check of a jvp looks at the work array, not at a tangent in its place."""
+    work = np.zeros(3)
+
+    def f(x):
+        work[:] = np.sin(x)
+        return np.sum(work * x)
+
+    x = np.arange(3.0)
+    _, tangent = jvp(f, jit=False)((x,), (np.ones(3),))
+    assert tangent == pytest.approx(np.sum(np.sin(x) + x * np.cos(x)))
+    with pytest.raises(OverlapError):
+        jvp(f, jit=False)((work,), (np.ones(3),))

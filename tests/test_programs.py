@@ -18,9 +18,12 @@ from tests.programs import (
     inplace,
     language,
     linalg,
+    loops,
     mutation,
     normal,
+    numbers,
     ode,
+    statements,
     statistics,
     stencils,
 )
@@ -30,12 +33,13 @@ NAMED = [
     for m in (ode, inplace, stencils, linalg, statistics, control, calls, mutation)
     for p in m.PROGRAMS
 ]
-BROAD = [p for m in (elementwise, arrays, language) for p in m.PROGRAMS]
+BROAD = [p for m in (elementwise, arrays, language, statements, loops, numbers) for p in m.PROGRAMS]
 #: The programs that are compiled in every run; the others' compilations are slow tests.
 COMPILED = """
     van_der_pol lotka_volterra newton_sqrt running_product recurrence jacobi_2d gauss_seidel
     cholesky logistic_regression gmm safe_sqrt nested_exits helper_elsewhere closure
-    cache_challenge read_overwrite_read row_view scatter swap_arguments store_pairs
+    cache_challenge read_overwrite_read row_view scatter swap_arguments store_pairs nested_walrus
+    nonlocal_accumulator break_with_live_values bits_of_integers
 """
 LEVELS = ("array", "kernel")
 
@@ -110,4 +114,4 @@ def test_tangents_may_share_memory_with_primals() -> None:
 
 
 def test_the_compiled_programs_exist() -> None:
-    assert set(COMPILED.split()) <= {program.name for program in NAMED}
+    assert set(COMPILED.split()) <= {program.name for program in NAMED + BROAD}

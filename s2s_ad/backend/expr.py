@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 
 from s2s_ad.analysis.sharing import C, Sharing
 from s2s_ad.backend import source as py
@@ -16,6 +16,10 @@ from s2s_ad.ir.types import DTYPES, known_equal
 BINARY = {
     "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "div": ast.Div, "floordiv": ast.FloorDiv,
     "mod": ast.Mod, "dot": ast.MatMult,
+}  # fmt: skip
+BITS = {
+    "bit_and": ast.BitAnd, "bit_or": ast.BitOr, "bit_xor": ast.BitXor, "shift_left": ast.LShift,
+    "shift_right": ast.RShift,
 }  # fmt: skip
 COMPARE = {
     "eq": ast.Eq, "ne": ast.NotEq, "lt": ast.Lt, "le": ast.LtE, "gt": ast.Gt, "ge": ast.GtE,
@@ -60,9 +64,11 @@ class Expressions:
         plan: Plan,
         names: dict[Var, str],
         sharing: Sharing,
+        numpy: Set[Var] | None = None,
         vector: Collection[tuple[str, str]] = (),
     ) -> None:
-        self.plan, self.names, self.sharing = plan, names, sharing
+        """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's."""
+        self.plan, self.names, self.sharing, self.numpy = plan, names, sharing, numpy
         self.vector = vector
 
     def atom(self, a: Atom) -> ast.expr:
@@ -153,7 +159,33 @@ class Expressions:
 
     def binary(self, eqn: Eqn) -> ast.expr:
         left, right = self.atoms(eqn.ins) if eqn.prim == "dot" else self.operands(eqn)
-        return py.binary(left, BINARY[eqn.prim], right)
+        left = self.forgiving(eqn, left)
+        return self.narrow(eqn, py.binary(left, BINARY[eqn.prim], right))
+
+    def forgiving(self, eqn: Eqn, left: ast.expr) -> ast.expr:
+        """The left operand, NumPy's where Python's floats would raise: by zero, or too large."""
+        raises = eqn.prim in ("div", "floordiv", "mod", "pow") and eqn.out.type.is_float
+        if self.numpy is None or not raises or eqn.out.type.is_array:
+            return left
+        right = eqn.ins[1]
+        fine = eqn.prim != "pow" and isinstance(right, Lit) and right.value
+        if fine or any(a in self.numpy for a in eqn.ins):
+            return left
+        return py.call("np.float64", left)
+
+    def bits(self, eqn: Eqn) -> ast.expr:
+        left, right = self.operands(eqn)
+        return self.narrow(eqn, ast.BinOp(left, BITS[eqn.prim](), right))
+
+    def invert(self, eqn: Eqn) -> ast.expr:
+        return self.narrow(eqn, ast.UnaryOp(ast.Invert(), self.atom(eqn.ins[0])))
+
+    @staticmethod
+    def narrow(eqn: Eqn, node: ast.expr) -> ast.expr:
+        """numba computes with 64 bits where NumPy's int32 wraps around."""
+        if eqn.out.type.dtype == "i32" and not eqn.out.type.is_array:
+            return py.call("np.int32", node)
+        return node
 
     def compare(self, eqn: Eqn) -> ast.expr:
         left, right = self.operands(eqn)
@@ -187,10 +219,11 @@ class Expressions:
         return ast.UnaryOp(ast.Not(), test)
 
     def minus(self, eqn: Eqn) -> ast.expr:
-        return ast.UnaryOp(ast.USub(), self.atom(eqn.ins[0]))
+        return self.narrow(eqn, ast.UnaryOp(ast.USub(), self.atom(eqn.ins[0])))
 
     def absolute(self, eqn: Eqn) -> ast.expr:
-        return py.call("np.abs" if eqn.out.type.is_array else "abs", self.atom(eqn.ins[0]))
+        function = "np.abs" if eqn.out.type.is_array else "abs"
+        return self.narrow(eqn, py.call(function, self.atom(eqn.ins[0])))
 
     def power(self, eqn: Eqn) -> ast.expr:
         base, exponent = eqn.ins
@@ -202,11 +235,11 @@ class Expressions:
             own = self.function(eqn, "power")
             if own == VECTOR_NAMES["power"]:
                 return py.call(own, left, right)
-        node = ast.BinOp(left, ast.Pow(), right)
+        node = ast.BinOp(self.forgiving(eqn, left), ast.Pow(), right)
         mixed = base.type.dtype != exponent.type.dtype and not isinstance(exponent, Lit)
         if mixed and base.type.dtype == "f32" and not eqn.out.type.is_array:
             return py.call("np.float32", node)  # numba would make it f64
-        return node
+        return self.narrow(eqn, node)
 
     def extreme(self, eqn: Eqn) -> ast.expr:
         scalar = not eqn.out.type.is_array and eqn.out.type.dtype in ("i32", "i64")
@@ -228,9 +261,9 @@ class Expressions:
             return py.boolean(ast.Or, test, self.atom(b))
         return ast.IfExp(test, self.atom(a), self.atom(b))
 
-    def error_function(self, eqn: Eqn) -> ast.expr:
+    def special_function(self, eqn: Eqn) -> ast.expr:
         own, x = self.function(eqn, eqn.prim, "math"), self.atom(eqn.ins[0])
-        if own == VECTOR_NAMES[eqn.prim]:
+        if own == VECTOR_NAMES.get(eqn.prim):
             return py.call(own, x)
         function = py.name(own)
         if eqn.out.type.is_array:
@@ -375,8 +408,10 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     **dict.fromkeys(BINARY, _E.binary),
     **dict.fromkeys(COMPARE, _E.compare),
     **dict.fromkeys(("and", "or", "xor"), _E.logic),
+    **dict.fromkeys(BITS, _E.bits),
+    "invert": _E.invert,
     **dict.fromkeys(("maximum", "minimum"), _E.extreme),
-    **dict.fromkeys(("erf", "erfc"), _E.error_function),
+    **dict.fromkeys(("erf", "erfc", "gamma", "lgamma"), _E.special_function),
     **dict.fromkeys(("empty", "full"), _E.create),
     **dict.fromkeys(("concatenate", "stack"), _E.join),
     "not": _E.negation, "neg": _E.minus, "abs": _E.absolute, "pow": _E.power,

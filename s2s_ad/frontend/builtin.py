@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
+from s2s_ad.frontend.calls import call
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import UnsupportedTypeError
-from s2s_ad.frontend.iteration import length, static_items
+from s2s_ad.frontend.errors import StaticValueError, UnsupportedCallError, UnsupportedTypeError
+from s2s_ad.frontend.iteration import known_items, length, static_items
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.reductions import not_empty, reduce
 from s2s_ad.frontend.registry import handles
 from s2s_ad.frontend.values import (
     Enumerate,
+    Indices,
+    Mapped,
     Partial,
     Range,
     Record,
@@ -86,6 +89,58 @@ def partial(cx: Context, fn: Any, *args: Any, **kwargs: Any) -> Partial:
     return Partial(fn, args, kwargs)
 
 
+def identity(fn: Any) -> Any:
+    """A decorator that changes nothing."""
+    return fn
+
+
+@handles(identity)
+def identity_(cx: Context, fn: Any) -> Any:
+    return fn
+
+
+@handles(functools.wraps)
+def wraps(cx: Context, wrapped: Any, **options: Any) -> Any:
+    return identity
+
+
+@handles(functools.lru_cache, functools.cache)
+def lru_cache(cx: Context, *args: Any, **options: Any) -> Any:
+    cx.fail(UnsupportedCallError, "a cache inside the function", "compute the value once, before")
+
+
+@handles(functools.reduce)
+def reduce_items(cx: Context, function: Any, iterable: Any, *initial: Any) -> Any:
+    items = [*initial, *static_items(cx, iterable)]
+    if not items:
+        cx.fail(UnsupportedTypeError, "reduce of no items with no initial value")
+    total = items[0]
+    for item in items[1:]:
+        total = call(cx, function, [total, item], {})
+    return total
+
+
+@handles(builtins.map)
+def map_(cx: Context, function: Any, *iterables: Any) -> Any:
+    """Known items are mapped now; those of an array as a loop reaches them."""
+    items = iterables[0] if len(iterables) == 1 else Zip(tuple(iterables))
+    known = list(items) if isinstance(items, range) else known_items(items)
+    if known is None:
+        return Mapped(function, items, len(iterables) > 1)
+    return [call(cx, function, list(i) if len(iterables) > 1 else [i], {}) for i in known]
+
+
+@handles(builtins.filter)
+def filter_(cx: Context, function: Any, iterable: Any) -> list:
+    kept = []
+    for item in static_items(cx, iterable):
+        truth = ar.truth(cx, item if function is None else call(cx, function, [item], {}))
+        if not isinstance(truth, bool):
+            cx.fail(StaticValueError, "what filter keeps must be known", "use `if` in a for loop")
+        kept += [item] if truth else []
+    return kept
+
+
 @handles(builtins.tuple)
 def tuple_(cx: Context, items: Any = ()) -> tuple:
     return tuple(static_items(cx, items))
@@ -119,6 +174,8 @@ def _number_type(cls: type, dtype: str) -> None:
             cx.fail(UnsupportedTypeError, f"{cls.__name__} of {describe(x)}")
         if cls is bool:
             return ar.truth(cx, x)
+        if cls is int:
+            ar.integral_check(cx, x)
         return ar.value_of(cx, weak_copy(cx, x, dtype), True)
 
     handles(cls)(handler)
@@ -211,6 +268,21 @@ def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     if isinstance(x, Record):
         return any(issubclass(x.cls, c) for c in classes)
     return isinstance(x, classes)
+
+
+@handles(np.ndindex)
+def ndindex(cx: Context, *shape: Any) -> Indices:
+    extents = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    for n in extents:
+        cx.index(n)
+    return Indices(tuple(extents))
+
+
+@handles(np.ndenumerate)
+def ndenumerate(cx: Context, arr: Any) -> Indices:
+    if not is_array(arr):
+        cx.fail(UnsupportedTypeError, f"np.ndenumerate of {describe(arr)}")
+    return Indices(tuple(extent(cx, arr, a) for a in range(arr.type.ndim)), arr)
 
 
 @handles(np.shape)

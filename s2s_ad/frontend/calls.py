@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import expressions, registry, statements
+from s2s_ad.frontend import expressions, output, registry, statements, text
 from s2s_ad.frontend.context import Context, Frame
 from s2s_ad.frontend.errors import (
     ArgumentError,
@@ -20,10 +21,12 @@ from s2s_ad.frontend.errors import (
     RecursiveCallError,
     SourceError,
     UnsupportedCallError,
+    UnsupportedSyntaxError,
+    UnsupportedTypeError,
 )
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.known import known
-from s2s_ad.frontend.liveness import assigned, captured
+from s2s_ad.frontend.liveness import assigned, captured, rebinds
 from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
 from s2s_ad.frontend.values import (
     Bound,
@@ -36,10 +39,11 @@ from s2s_ad.frontend.values import (
     is_atom,
     is_dynamic,
     is_namedtuple,
+    is_number,
 )
 
-#: How often a function may be active at once: a quadrature of a quadrature is not a recursion.
-NESTED = 3
+#: How deep a recursion may be, and how many calls it may make in all: each becomes code.
+DEPTH, COPIES = 64, 3000
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +82,15 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return registry.invoke(cx, name, handler, args, kwargs, fn)
     if isinstance(fn, type):
         return construct(cx, fn, args, kwargs)
+    if isinstance(getattr(fn, "__self__", None), logging.Logger):
+        return output.log_with(cx, fn, args, dict(kwargs))
     if isinstance(fn, types.MethodType):
         owner = known(cx, fn.__self__, None, "self")
         return call(cx, fn.__func__, [owner, *args], kwargs)
     inner = unwrap(fn)
     if isinstance(inner, types.FunctionType) and not _library(inner):
         return call_function(cx, inner, args, kwargs)
-    return other(cx, fn, args)
+    return other(cx, fn, args, kwargs)
 
 
 def _library(fn: types.FunctionType) -> bool:
@@ -92,13 +98,20 @@ def _library(fn: types.FunctionType) -> bool:
     return fn.__module__.split(".")[0] in ("numpy", "scipy", "math")
 
 
-def other(cx: Context, fn: Any, args: Sequence[Any]) -> Any:
+def other(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """A callable that cannot be followed: a method of a known string or dict, or an error."""
     owner = getattr(fn, "__self__", None)
     plain = isinstance(owner, (str, dict, tuple, list)) and not any(map(is_dynamic, args))
     if plain and registry.label(fn) in STATIC_METHODS:
         found = fn(*args)
         return tuple(found) if registry.label(fn) in ("items", "keys", "values") else found
+    if isinstance(owner, str) and registry.label(fn) == "format":
+        return text.formatted(cx, owner, args, dict(kwargs))
+    if getattr(fn, "__module__", "") == "math" and args and all(map(is_number, args)):
+        try:
+            return fn(*args, **kwargs)
+        except (ValueError, ArithmeticError, TypeError) as error:
+            cx.fail(UnsupportedTypeError, f"math.{registry.label(fn)}: {error}")
     if not callable(fn):
         cx.fail(UnsupportedCallError, f"{describe(fn)} cannot be called")
     return registry.unknown(cx, registry.label(fn), registry.function_names())
@@ -170,9 +183,23 @@ def call_function(
 
 
 def call_closure(cx: Context, fn: Closure, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a nested function. What it declares `nonlocal` goes in with the call and comes back."""
     names = bind(cx, fn.source, fn.defaults, fn.kw_defaults, args, kwargs)
-    outer = fn.frame
-    return run(cx, Frame(fn.source, names, outer.globals, outer.closure, outer))
+    outer, shared = fn.frame, rebinds(fn.source.node)
+    if shared and (outer is not cx.frame or not shared <= outer.assigned):
+        cx.fail(
+            UnsupportedSyntaxError,
+            f"{fn.source.name!r} rebinds the nonlocal {sorted(shared)[0]!r} and is called from "
+            "another function than the one that holds it",
+            "return the new value, or write into an array",
+        )
+    names.update((n, outer.locals[n]) for n in shared if n in outer.locals)
+    frame = Frame(fn.source, names, outer.globals, outer.closure, outer)
+    value = run(cx, frame)
+    for name in shared:
+        outer.locals.pop(name, None)
+    outer.locals.update((n, frame.locals[n]) for n in shared if n in frame.locals)
+    return value
 
 
 def bind(
@@ -214,18 +241,13 @@ def bind(
 def run(cx: Context, frame: Frame) -> Any:
     """Interpret a function's body in `frame`; what it returns."""
     source, caller = frame.source, cx.frame
-    if cx.active.count(source.node) == NESTED:
-        cx.fail(
-            RecursiveCallError,
-            f"{source.name!r} calls itself",
-            "write the recursion as a loop",
-        )
+    _bounded(cx, source)
     loc = cx.loc
     cx.active.append(source.node)
     if caller is not None:
         cx.chain.append(loc)
     frame.assigned = assigned(source.node) | frozenset(frame.locals)
-    frame.captured = captured(source.node)
+    frame.captured = captured(source.node) | rebinds(source.node)
     frame.locals["%return"] = False
     try:
         cx.frame = frame
@@ -237,6 +259,26 @@ def run(cx: Context, frame: Frame) -> Any:
         if caller is not None:
             cx.chain.pop()
         cx.builder.loc = loc
+
+
+def _bounded(cx: Context, source: Source) -> None:
+    """A recursion is unrolled: RecursiveCallError where that does not end, or not soon enough."""
+    depth = cx.active.count(source.node)
+    cx.copies += depth > 0
+    if depth == DEPTH:
+        cx.fail(
+            RecursiveCallError,
+            f"{source.name!r} calls itself more than {DEPTH} deep, or without an end that is known "
+            "when compiling",
+            "write the recursion as a loop, or let a static argument bound its depth (static=)",
+        )
+    if cx.copies > COPIES:
+        cx.fail(
+            RecursiveCallError,
+            f"the recursion of {source.name!r} makes more than {COPIES} calls, each of which "
+            "becomes code",
+            "make it shallower, or write it as a loop",
+        )
 
 
 def result(cx: Context) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.creation import iota
-from s2s_ad.frontend.elementary import where
-from s2s_ad.frontend.errors import UnsupportedCallError
+from s2s_ad.frontend.elementary import positive, where
+from s2s_ad.frontend.errors import StaticValueError, UnsupportedCallError
 from s2s_ad.frontend.iteration import static_items
 from s2s_ad.frontend.memory import expanded, extent
 from s2s_ad.frontend.reductions import axis_of
@@ -44,9 +44,18 @@ def roll(cx: Context, a: Any, shift: Any, axis: Any = None) -> Any:
 
 @handles(np.round, method="round")
 def round_(cx: Context, a: Any, decimals: Any = 0) -> Any:
-    if decimals != 0:
-        cx.fail(UnsupportedCallError, "np.round with decimals is not supported")
-    return ar.unary_float(cx, "rint", ar.as_array(cx, a))
+    """As NumPy does it: the nearest even integer of a multiple, divided again."""
+    x = ar.as_array(cx, a)
+    if type(decimals) is not int:
+        cx.fail(StaticValueError, "the decimals of np.round must be known when compiling")
+    if ar.KIND[ar.dtype_of(cx, x)[0]] < 2 and decimals >= 0:
+        return positive(cx, x)
+    scale, ways = 10.0 ** abs(decimals), ("mul", "div") if decimals > 0 else ("div", "mul")
+    if decimals == 0:
+        return ar.unary_float(cx, "rint", x)
+    return ar.binary(
+        cx, ways[1], ar.unary_float(cx, "rint", ar.binary(cx, ways[0], x, scale)), scale
+    )
 
 
 def _triangle(fn: Any, prim: str) -> None:

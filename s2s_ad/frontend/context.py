@@ -81,6 +81,7 @@ class Context:
         self.frame: Frame = None  # set by calls.enter before anything is interpreted
         self.chain: list[Loc] = []
         self.active: list[gast.AST] = []
+        self.copies = 0  # calls of functions that were active already
         self.weak: set[Var] = set()
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
@@ -92,6 +93,7 @@ class Context:
         self.symbols: set[str] = set()
         self.given: dict[Dim, tuple[Var, int]] = {}  # extents that parameters have
         self.memo: dict[object, str] = {}
+        self.raised: dict[str, type[BaseException]] = {}  # the classes of `raise`, by name
         self.serial = 0
         self.captured: dict[int, tuple[Capture, View, Any]] = {}
         self.guards: dict[tuple, tuple[Callable[[], Any], Any]] = {}

@@ -12,9 +12,9 @@ import scipy.special
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import UnsupportedTypeError
+from s2s_ad.frontend.errors import UnsupportedCallError, UnsupportedTypeError
 from s2s_ad.frontend.memory import read
-from s2s_ad.frontend.registry import handles
+from s2s_ad.frontend.registry import FUNCTIONS, handles
 from s2s_ad.frontend.values import describe, is_array, is_atom, is_number
 from s2s_ad.ir.core import Lit
 from s2s_ad.ir.types import Type
@@ -84,6 +84,20 @@ for _name in ("erf", "erfc"):
     _numpy_unary(_name, getattr(scipy.special, _name))
 
 
+for _name, _numpy in (("gamma", scipy.special.gamma), ("lgamma", scipy.special.gammaln)):
+    _math_unary(_name, getattr(math, _name))
+    _numpy_unary(_name, _numpy)
+
+
+@handles(math.log)
+def math_log(cx: Context, x: Any, base: Any = None) -> Any:
+    if is_number(x) and (base is None or is_number(base)):
+        return _now(cx, math.log, x, *(() if base is None else (base,)))
+    _only_number(cx, x, "log")
+    top = ar.elementwise(cx, "log", [x], "f64", weak=True)
+    return top if base is None else ar.binary(cx, "div", top, math_log(cx, base))
+
+
 # --- rounding, signs -----------------------------------------------------------------------------
 
 
@@ -103,6 +117,11 @@ _rounding("trunc", np.trunc, np.fix)
 _rounding("rint", np.rint)
 
 
+def round_to_integer(x: float) -> int:
+    """`round(x)`, apart from `round(x, n)`."""
+    return round(x)
+
+
 def _to_integer(prim: str, fn: Callable[[Any], int]) -> None:
     """math.floor and its kin give Python ints."""
 
@@ -112,6 +131,7 @@ def _to_integer(prim: str, fn: Callable[[Any], int]) -> None:
         _only_number(cx, x, fn.__name__)
         if ar.KIND[x.type.dtype] < 2:
             return x
+        ar.integral_check(cx, x)
         return ar.value_of(cx, cx.emit("convert", cx.emit(prim, x), dtype="i64"), True)
 
     handles(fn)(handler)
@@ -120,7 +140,23 @@ def _to_integer(prim: str, fn: Callable[[Any], int]) -> None:
 _to_integer("floor", math.floor)
 _to_integer("ceil", math.ceil)
 _to_integer("trunc", math.trunc)
-_to_integer("rint", builtins.round)
+_to_integer("rint", round_to_integer)
+
+
+@handles(builtins.round)
+def round_builtin(cx: Context, number: Any, ndigits: Any = None) -> Any:
+    """Python rounds decimal digits of the number as it is written, NumPy those of its multiple."""
+    if is_array(number) or ndigits is None:
+        return FUNCTIONS[np.round if is_array(number) else round_to_integer](cx, number)
+    if is_number(number) and is_number(ndigits):
+        return _now(cx, round, number, ndigits)
+    if is_atom(number) and not ar.dtype_of(cx, number)[1]:
+        return FUNCTIONS[np.round](cx, number, ndigits)
+    return cx.fail(
+        UnsupportedTypeError,
+        "round() of a Python float to digits is not supported",
+        "use np.round, whose last digit may differ",
+    )
 
 
 @handles(builtins.abs, np.abs, np.fabs, method="__abs__")
@@ -200,6 +236,13 @@ def _numpy_binary(prim: str, *functions: Any) -> None:
     handles(*functions)(handler)
 
 
+def _numpy_bits(prim: str, fn: Any) -> None:
+    def handler(cx: Context, a: Any, b: Any) -> Any:
+        return ar.bitwise(cx, prim, *strong_pair(cx, ar.as_array(cx, a), ar.as_array(cx, b)))
+
+    handles(fn)(handler)
+
+
 def strong_pair(cx: Context, a: Any, b: Any) -> tuple[Any, Any]:
     """Two operands of a NumPy function; two Python numbers become NumPy numbers."""
     return (strong(cx, a), b) if is_number(a) and is_number(b) else (a, b)
@@ -243,6 +286,58 @@ _math_binary("pow", math.pow)
 _math_binary("arctan2", math.atan2)
 _math_binary("hypot", math.hypot)
 _math_binary("copysign", math.copysign)
+_math_binary("fmod", math.fmod)
+_numpy_binary("fmod", np.fmod)
+for _prim, _fn in (
+    ("bit_and", np.bitwise_and),
+    ("bit_or", np.bitwise_or),
+    ("bit_xor", np.bitwise_xor),
+    ("shift_left", np.left_shift),
+    ("shift_right", np.right_shift),
+):
+    _numpy_bits(_prim, _fn)
+
+
+@handles(np.invert)
+def invert(cx: Context, x: Any) -> Any:
+    return ar.inverted(cx, strong(cx, ar.as_array(cx, x)))
+
+
+@handles(math.modf)
+def modf(cx: Context, x: Any) -> Any:
+    whole = _math_call(cx, "trunc", x)
+    part = ar.elementwise(cx, "fmod", (x, 1.0), "f64", weak=True)
+    return part, whole
+
+
+def _math_call(cx: Context, prim: str, x: Any) -> Any:
+    _only_number(cx, x, prim)
+    return ar.elementwise(cx, prim, [x], "f64", weak=True)
+
+
+@handles(math.isclose)
+def isclose(cx: Context, a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any:
+    if all(map(is_number, (a, b, rel_tol, abs_tol))):
+        return math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
+    gap = absolute(cx, ar.binary(cx, "sub", a, b))
+    size = ar.elementwise(cx, "maximum", (absolute(cx, a), absolute(cx, b)), "f64", weak=True)
+    bound = ar.elementwise(cx, "maximum", (ar.binary(cx, "mul", rel_tol, size), abs_tol), "f64")
+    near = ar.both(cx, ar.binary(cx, "le", gap, bound), ar.binary(cx, "lt", gap, math.inf))
+    return ar.both(cx, ar.binary(cx, "eq", a, b), near, "or")
+
+
+@handles(math.prod)
+def math_prod(cx: Context, items: Any, *, start: Any = 1) -> Any:
+    from s2s_ad.frontend.iteration import static_items
+
+    for item in static_items(cx, items):
+        start = ar.binary(cx, "mul", start, item)
+    return start
+
+
+@handles(math.fsum)
+def fsum(cx: Context, items: Any) -> Any:
+    cx.fail(UnsupportedCallError, "math.fsum is not supported", "use sum, which rounds every step")
 
 
 @handles(np.logaddexp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, iteration, subscripts
+from s2s_ad.frontend import calls, iteration, subscripts, text
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
     PathError,
@@ -30,7 +31,9 @@ from s2s_ad.frontend.values import (
     Conflict,
     Maybe,
     Method,
+    Range,
     Record,
+    Text,
     describe,
     is_array,
     is_atom,
@@ -58,7 +61,13 @@ COMPARE = {
     gast.Gt: "gt",
     gast.GtE: "ge",
 }
-BITS = {gast.BitAnd: "and", gast.BitOr: "or", gast.BitXor: "xor"}
+BITS = {
+    gast.BitAnd: "bit_and",
+    gast.BitOr: "bit_or",
+    gast.BitXor: "bit_xor",
+    gast.LShift: "shift_left",
+    gast.RShift: "shift_right",
+}
 
 
 def evaluate(cx: Context, node: gast.AST) -> Any:
@@ -106,7 +115,8 @@ def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
         return matmul(cx, a, b)
     if type(op) in BITS:
         return bits(cx, BITS[type(op)], a, b)
-    sequences = isinstance(a, (str, tuple, list)) or isinstance(b, (str, tuple, list))
+    kinds = (str, Text, tuple, list)
+    sequences = isinstance(a, kinds) or isinstance(b, kinds)
     if sequences and not (is_array(a) or is_array(b)):
         return _sequence_op(cx, op, a, b)
     if type(op) not in BINARY:
@@ -115,23 +125,23 @@ def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
 
 
 def _sequence_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
+    strings = isinstance(a, (str, Text)) and isinstance(b, (str, Text))
+    if isinstance(op, gast.Add) and strings:
+        return text.joined([a, b])
     if isinstance(op, gast.Add) and type(a) is type(b):
         return a + b
-    if isinstance(op, gast.Mod) and isinstance(a, str) and not is_dynamic(b):
-        return a % b
+    if isinstance(op, gast.Mod) and isinstance(a, str):
+        return text.percent(cx, a, b)
     if isinstance(op, gast.Mult) and (type(a) is int or type(b) is int):
         return a * b
     return cx.fail(UnsupportedTypeError, f"no such operation on {describe(a)} and {describe(b)}")
 
 
 def bits(cx: Context, prim: str, a: Any, b: Any) -> Any:
-    """`&`, `|`, `^` on bools and boolean arrays."""
-    if all(type(v) is bool for v in (a, b)):
-        return {"and": a and b, "or": a or b, "xor": a != b}[prim]
-    dtype, weak = ar.result_dtype(cx, (a, b))
-    if dtype != "bool":
-        cx.fail(UnsupportedTypeError, "bit operations on integers are not supported")
-    return ar.elementwise(cx, prim, (a, b), "bool", weak=weak)
+    """`&`, `|`, `^` on bools and integers, `<<` and `>>` on integers."""
+    if isinstance(a, (frozenset, dict)) and type(a) is type(b) and not is_dynamic((a, b)):
+        return ar.PYTHON[prim](a, b)
+    return ar.bitwise(cx, prim, ar.as_array(cx, a), ar.as_array(cx, b))
 
 
 def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
@@ -143,10 +153,7 @@ def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
         return cx.fresh(read(cx, value)) if is_array(value) else value
     if isinstance(node.op, gast.USub):
         return ar.negate(cx, value)
-    dtype, weak = ar.dtype_of(cx, value)
-    if dtype != "bool" or type(value) is bool:
-        cx.fail(UnsupportedTypeError, "~ is supported on boolean arrays only", "use `not`")
-    return ar.elementwise(cx, "not", [value], "bool", weak=weak)
+    return ar.inverted(cx, value)
 
 
 def bool_op(cx: Context, node: gast.BoolOp) -> Any:
@@ -173,7 +180,7 @@ def compare(cx: Context, node: gast.Compare) -> Any:
     """A comparison, chained ones too: `a < b < c` evaluates b once, and c only where it matters."""
 
     def rest(left: Any, k: int) -> Any:
-        right = evaluate(cx, node.comparators[k])
+        right = _container_or_value(cx, node.ops[k], node.comparators[k])
         first = compare_two(cx, node.ops[k], left, right)
         if k + 1 == len(node.ops):
             return first
@@ -184,6 +191,13 @@ def compare(cx: Context, node: gast.Compare) -> Any:
     return rest(evaluate(cx, node.left), 0)
 
 
+def _container_or_value(cx: Context, op: gast.AST, node: gast.AST) -> Any:
+    """What stands on the right; for `in`, a set of run-time numbers is as good as a tuple."""
+    if isinstance(op, (gast.In, gast.NotIn)) and isinstance(node, gast.Set):
+        return tuple(_items(cx, node.elts))
+    return evaluate(cx, node)
+
+
 def compare_two(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     if type(op) in COMPARE:
         return ar.compare(cx, COMPARE[type(op)], a, b)
@@ -192,13 +206,44 @@ def compare_two(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
         if is_scalar(a) and is_scalar(b) and not (type(a) is bool and type(b) is bool):
             cx.fail(UnsupportedTypeError, "`is` on numbers is not supported", "use ==")
         return (a is b or (is_array(a) and a == b)) != negative
-    if is_dynamic(a) or not isinstance(b, (tuple, list, dict, str, range)) or _numbers(b):
-        cx.fail(UnsupportedTypeError, "`in` needs a value and a container that are known")
-    return (a in b) != negative
+    found = contains(cx, b, a)
+    return ar.logical_not(cx, found) if negative else found
 
 
-def _numbers(container: Any) -> bool:
-    return isinstance(container, (tuple, list)) and any(map(is_dynamic, container))
+def contains(cx: Context, container: Any, value: Any) -> Any:
+    """`value in container`."""
+    if isinstance(container, dict):
+        container = tuple(container)
+    known = (tuple, list, frozenset, str, range)
+    if isinstance(container, known) and not is_dynamic(container) and not is_dynamic(value):
+        return (value.value if isinstance(value, Lit) else value) in container
+    if is_array(container):
+        return calls.call(cx, builtins.any, [ar.compare(cx, "eq", container, value)], {})
+    if isinstance(container, range):
+        container = Range(container.start, container.stop, container.step)
+    if isinstance(container, Range):
+        return _in_range(cx, container, value)
+    if not isinstance(container, (tuple, list, frozenset)):
+        cx.fail(UnsupportedTypeError, f"`in` {describe(container)} needs a value that is known")
+    found: Any = False
+    for item in container:
+        found = short_circuit(cx, "or", found, lambda i=item: _same_item(cx, value, i))
+    return found
+
+
+def _same_item(cx: Context, a: Any, b: Any) -> Any:
+    return True if a is b and not is_scalar(a) else ar.truth(cx, ar.compare(cx, "eq", a, b))
+
+
+def _in_range(cx: Context, values: Range, value: Any) -> Any:
+    if not (is_scalar(value) and ar.KIND[ar.dtype_of(cx, value)[0]] < 2):
+        cx.fail(UnsupportedTypeError, f"{describe(value)} in a range", "compare with its bounds")
+    n = iteration.length(cx, values.start, values.stop, values.step)
+    offset = ar.binary(cx, "sub", value, values.start)
+    place = ar.binary(cx, "floordiv", offset, values.step)
+    whole = ar.compare(cx, "eq", ar.binary(cx, "mul", place, values.step), offset)
+    inside = ar.both(cx, ar.compare(cx, "ge", place, 0), ar.compare(cx, "lt", place, n))
+    return ar.both(cx, whole, inside)
 
 
 def if_exp(cx: Context, node: gast.IfExp) -> Any:
@@ -296,6 +341,8 @@ def get_item(cx: Context, value: Any, index: Any) -> Any:
         return value[index]
     if isinstance(value, (tuple, list, str, range)):
         return _sequence_item(cx, value, index)
+    if isinstance(value, Range) and index == Slice(None, None, -1):
+        return iteration.backwards(cx, value)
     return cx.fail(UnsupportedTypeError, f"{describe(value)} cannot be subscripted")
 
 
@@ -328,6 +375,13 @@ def tuple_of(cx: Context, node: gast.Tuple) -> tuple:
 
 def list_of(cx: Context, node: gast.List) -> list:
     return _items(cx, node.elts)
+
+
+def set_of(cx: Context, node: gast.Set) -> Any:
+    items = _items(cx, node.elts)
+    if any(map(is_dynamic, items)):
+        cx.fail(StaticValueError, "the items of a set must be known when compiling", "use a tuple")
+    return frozenset(i.value if isinstance(i, Lit) else i for i in items)
 
 
 def _items(cx: Context, nodes: list[gast.AST]) -> list[Any]:
@@ -408,16 +462,18 @@ def lambda_of(cx: Context, node: gast.Lambda) -> Any:
     return calls.make_closure(cx, node, "<lambda>")
 
 
-def joined_string(cx: Context, node: gast.JoinedStr) -> str:
-    """An f-string; what is not known is shown by its source."""
-    parts = []
+def joined_string(cx: Context, node: gast.JoinedStr) -> Any:
+    """An f-string: a string where all of it is known, else a Text."""
+    parts: list[Any] = []
     for part in node.values:
         if isinstance(part, gast.Constant):
-            parts.append(str(part.value))
+            parts.append(part.value)
             continue
-        value = evaluate(cx, part.value)
-        parts.append(f"{{{gast.unparse(part.value).strip()}}}" if is_dynamic(value) else str(value))
-    return "".join(parts)
+        spec = "" if part.format_spec is None else joined_string(cx, part.format_spec)
+        conversion = "" if part.conversion < 0 else chr(part.conversion)
+        source = gast.unparse(part.value).strip()
+        parts.append(text.field(cx, evaluate(cx, part.value), conversion, spec, source))
+    return text.joined(parts)
 
 
 def named_expr(cx: Context, node: gast.NamedExpr) -> Any:
@@ -432,7 +488,11 @@ def import_of(cx: Context, module: str, item: str = "") -> Any:
     """`import module`, `from module import item`."""
     import importlib
 
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        cx.check(ar.as_bool(False), type(error).__name__, str(error))
+        return None
     return attribute(cx, found, item) if item else known(cx, found, None, module)
 
 
@@ -450,6 +510,7 @@ HANDLERS: dict[type, Callable[[Context, Any], Any]] = {
     gast.Tuple: tuple_of,
     gast.List: list_of,
     gast.Dict: dict_of,
+    gast.Set: set_of,
     gast.ListComp: comprehension,
     gast.GeneratorExp: comprehension,
     gast.DictComp: comprehension,

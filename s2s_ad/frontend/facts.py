@@ -36,14 +36,15 @@ def shifted(dim: Dim, by: int) -> Dim:
 @dataclass
 class Facts:
     """`parent` is a union-find over extents' base symbols, `extents` gives a symbol's atom,
-    `positive` the extents checked to be at least 1."""
+    `positive` the extents checked to be at least 1, `nonzero` the integers known not to be 0."""
 
     parent: dict[str, Dim] = field(default_factory=dict)
     extents: dict[str, Atom] = field(default_factory=dict)
     positive: set[Dim] = field(default_factory=set)
+    nonzero: set[Atom] = field(default_factory=set)
 
     def fork(self) -> Facts:
-        return Facts(dict(self.parent), dict(self.extents), set(self.positive))
+        return Facts(dict(self.parent), dict(self.extents), set(self.positive), set(self.nonzero))
 
     def find(self, dim: Dim) -> Dim:
         """The representative of an extent."""

@@ -32,8 +32,8 @@ from s2s_ad.frontend.join import (
 from s2s_ad.frontend.liveness import Names
 from s2s_ad.frontend.values import Cell, same
 from s2s_ad.ir.build import Builder
-from s2s_ad.ir.core import Atom, Eqn, Lit, Region, walk
-from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.core import Atom, Eqn, Lit, Region
+from s2s_ad.ir.prims import has_effect
 from s2s_ad.ir.types import BOOL
 
 FLAGS = ("%return", "%break", "%continue")
@@ -119,9 +119,9 @@ def _survivor(cx: Context, cond: Atom, a: Branch, b: Branch) -> None:
 def _emit_if(
     cx: Context, cond: Atom, a: Branch, b: Branch, left: list, right: list, outs: list[tuple]
 ) -> tuple:
-    """The `if` equation. Without results it is needed only for what it may raise."""
+    """The `if` equation. Without results it is needed only for what it may raise or show."""
     regions = [Region((), tuple(p.builder.eqns), tuple(r)) for p, r in ((a, left), (b, right))]
-    if not outs and not any(PRIMS[e.prim].kind == "effect" for r in regions for e in walk(r)):
+    if not outs and not any(has_effect(e) for r in regions for e in r.eqns):
         return ()
     names, types = [n for n, _ in outs], [t for _, t in outs]
     return cx.builder.equation("if", [cond], {}, regions, names, types)

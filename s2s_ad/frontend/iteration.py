@@ -13,12 +13,15 @@ from s2s_ad.frontend.facts import shifted
 from s2s_ad.frontend.memory import element, extent
 from s2s_ad.frontend.values import (
     Enumerate,
+    Indices,
+    Mapped,
     Range,
     Record,
     Reversed,
     Zip,
     describe,
     is_array,
+    is_number,
 )
 from s2s_ad.ir.core import Lit
 
@@ -96,7 +99,55 @@ def counted(cx: Context, value: Any) -> Counted:
         over = from_zero(cx, counted(cx, value.item))
         last = ar.binary(cx, "sub", over.stop, 1)
         return Counted(0, over.stop, 1, lambda i: over.item(ar.binary(cx, "sub", last, i)))
+    if isinstance(value, Mapped):
+        return _mapped(cx, value)
+    if isinstance(value, Indices):
+        return _indices(cx, value)
     return cx.fail(UnsupportedTypeError, f"a loop over {describe(value)} is not supported")
+
+
+def _indices(cx: Context, value: Indices) -> Counted:
+    """One count for all axes; each index is a part of it."""
+    total: Any = 1
+    for n in value.extents:
+        total = ar.binary(cx, "mul", total, n)
+
+    def item(i: Any) -> Any:
+        out: list[Any] = []
+        for n in reversed(value.extents):
+            out.append(_part(cx, "mod", i, n))
+            i = _part(cx, "floordiv", i, n)
+        at = tuple(reversed(out))
+        return at if value.array is None else (at, _element_at(cx, value.array, at))
+
+    return Counted(0, total, 1, item)
+
+
+def _part(cx: Context, prim: str, i: Any, n: Any) -> Any:
+    """`i // n` or `i % n` where `n` is certainly positive: the loop is running."""
+    if is_number(i) and is_number(n):
+        return ar.binary(cx, prim, i, n)
+    out = ar.elementwise(cx, prim, (i, n), "i64", weak=True)
+    cx.nonneg.add(out)
+    return out
+
+
+def _element_at(cx: Context, view: Any, at: tuple[Any, ...]) -> Any:
+    for k in at:
+        view = element(cx, view, cx.index(k))
+    return view
+
+
+def _mapped(cx: Context, value: Mapped) -> Counted:
+    from s2s_ad.frontend.calls import call
+
+    over = counted(cx, value.item)
+
+    def item(i: Any) -> Any:
+        found = over.item(i)
+        return call(cx, value.function, list(found) if value.star else [found], {})
+
+    return Counted(over.start, over.stop, over.step, item)
 
 
 def _zip(cx: Context, value: Zip) -> Counted:
@@ -129,6 +180,14 @@ def from_zero(cx: Context, over: Counted) -> Counted:
         return over.item(at)
 
     return Counted(0, n, 1, item)
+
+
+def backwards(cx: Context, values: Range) -> Range:
+    """`values[::-1]`."""
+    n = length(cx, values.start, values.stop, values.step)
+    last = ar.binary(cx, "sub", n, 1)
+    last = ar.binary(cx, "add", values.start, ar.binary(cx, "mul", last, values.step))
+    return Range(last, ar.binary(cx, "sub", values.start, values.step), ar.negate(cx, values.step))
 
 
 def length(cx: Context, start: Any, stop: Any, step: Any) -> Any:

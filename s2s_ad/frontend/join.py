@@ -45,6 +45,7 @@ OWN_NAMES = {
     "%value": "value",
     "%break": "stopped",
     "%continue": "skipped",
+    "%done": "done",
     "%expr": "t",
 }
 

@@ -21,7 +21,7 @@ from s2s_ad.frontend.aliasing import (
 )
 from s2s_ad.frontend.arithmetic import as_bool, both
 from s2s_ad.frontend.context import Context, State
-from s2s_ad.frontend.errors import PathError, UnsupportedSyntaxError
+from s2s_ad.frontend.errors import PathError
 from s2s_ad.frontend.flow import FLAGS, Branch, run_branch, within
 from s2s_ad.frontend.join import (
     UNDEFINED,
@@ -43,7 +43,7 @@ from s2s_ad.frontend.join import (
     new_cells,
     sharing,
 )
-from s2s_ad.frontend.values import Cell, children, is_scalar
+from s2s_ad.frontend.values import Cell, children, is_scalar, same
 from s2s_ad.ir.core import Atom, Lit, Region, Var, substitute
 from s2s_ad.ir.types import BOOL, Type
 
@@ -148,12 +148,19 @@ def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
         names = cx.frame.locals
         for flag in FLAGS:
             names[flag] = False
+        names["%done"] = False
         names.pop("%value", None)
         body()
-        names = cx.frame.locals
-        stop.append(both(cx, names.get("%break", False), names.get("%return", False), "or"))
+        stop.append(stopped(cx))
 
     return Attempt(params, run_branch(cx, run), stop[0] if stop else None)
+
+
+def stopped(cx: Context) -> Any:
+    """Whether no iteration follows: `%done` says that the condition, tested in the body, failed."""
+    names = cx.frame.locals
+    left = both(cx, names.get("%break", False), names.get("%return", False), "or")
+    return both(cx, left, names.get("%done", False), "or")
 
 
 def settle(
@@ -311,25 +318,30 @@ def _surely_defined(after: dict[Any, Atom], block: Block, bounds: tuple[Atom, ..
     return after
 
 
+def _unchanged(cx: Context, names: dict[str, Any], memory: dict[Cell, Atom], older: int) -> bool:
+    """True where names, and the arrays up to serial `older`, are as they were."""
+    changed = changed_cells(State(memory), cx.state, older)
+    return not changed and same(names, cx.frame.locals)
+
+
 def emit_while(
     cx: Context, carried: Carried, tried: Attempt, test: Callable[[Any], Any]
-) -> dict[Any, Atom]:
-    """Emit the `while`; `test(stopped)` evaluates the condition at the head of an iteration."""
+) -> dict[Any, Atom] | None:
+    """Emit the `while`; `test(stopped)` evaluates the condition at the head of an iteration. None
+    where that changes arrays or names, which a condition of the IR cannot."""
     block = close(cx, carried, tried)
     params = {k: Var(n, t) for k, (n, t) in carried.slots.items()}
     found: list[Any] = []
 
-    writes = cx.writes
-
     def condition() -> None:
         enter(cx, carried, params)
-        names = cx.frame.locals
-        stopped = both(cx, names.get("%break", False), names.get("%return", False), "or")
-        found.append(test(stopped))
+        before = dict(cx.frame.locals), dict(cx.state.memory), cx.serial
+        found.append(test(stopped(cx)))
+        found.append(_unchanged(cx, *before))
 
     head = run_branch(cx, condition)
-    if cx.writes != writes:
-        cx.fail(UnsupportedSyntaxError, "the condition of a while must not write to arrays")
+    if not found[1]:
+        return None
     invariant = {params[k]: atom for k, atom in block.atoms.items()}
     cond = Region(
         tuple(params[k] for k in block.keys), tuple(head.builder.eqns), (as_bool(found[0]),)

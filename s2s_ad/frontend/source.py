@@ -14,6 +14,7 @@ import gast
 
 from s2s_ad.errors import Loc
 from s2s_ad.frontend.errors import SourceError
+from s2s_ad.frontend.matching import without_match
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def _parse(file: str, lines: tuple[str, ...]) -> gast.AST:
         tree = ast.parse("".join(lines))
     except SyntaxError as error:
         raise SourceError(f"{file} does not parse: {error}") from error
-    return gast.ast_to_gast(tree)
+    return without_match(gast.ast_to_gast(tree))
 
 
 def _find(fn: types.FunctionType, tree: gast.AST) -> gast.AST:

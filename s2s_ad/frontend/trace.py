@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from s2s_ad.frontend import (
     elementary,  # noqa: F401
     inplace,  # noqa: F401
     linear,  # noqa: F401
+    output,  # noqa: F401
     shaping,  # noqa: F401
 )
 from s2s_ad.frontend.aliasing import IdentityNeeded, bring_up_to_date
@@ -128,9 +131,21 @@ def _traced(
     inputs = Inputs(cx)
     frame.locals = _arguments(cx, source, function, args, kwargs, inputs)
     cx.frame = None
-    value = calls.run(cx, frame)
+    with _deep_stack():
+        value = calls.run(cx, frame)
     cx.frame = frame
     return _finish(cx, source, frame, inputs, value)
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Room for a recursion of the user's: each of its calls takes dozens of the interpreter's."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 # --- arguments -----------------------------------------------------------------------------------

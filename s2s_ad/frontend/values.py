@@ -5,6 +5,7 @@ A value is one of
   a known number is *weak*: it takes the dtype of what it meets;
 - an IR atom of scalar type: a number that is known only when running;
 - a `View`: an array, which is a place in a memory `Cell`;
+- a `Text`: a string that holds such numbers, good for showing only;
 - a tuple, list, dict or `Record` of values;
 - a `Maybe` (a name without a value on some path) or a `Conflict` (one with two kinds of values).
 """
@@ -176,6 +177,23 @@ class Zip:
     items: tuple[Any, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Indices:
+    """`np.ndindex(*extents)`; with `array`, `np.ndenumerate(array)`."""
+
+    extents: tuple[Any, ...]
+    array: View | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """`map(function, item)`; with `star`, the items are tuples of arguments."""
+
+    function: Any
+    item: Any
+    star: bool
+
+
 @dataclass(frozen=True)
 class Reversed:
     item: Any
@@ -205,6 +223,28 @@ def without_indices(view: View) -> tuple[Sub | Reshape, ...]:
     return with_indices(view, [None] * len(index_operands(view))).steps
 
 
+@dataclass(frozen=True)
+class Field:
+    """A place in a `Text` for a value that is not known: `{value!r:>8}`, or with `percent` what
+    `spec % value` gives. `source` is how the user wrote the value."""
+
+    value: Any
+    conversion: str = ""
+    spec: str = ""
+    percent: bool = False
+    source: str = "…"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string with values in it that are known only when running: it can be shown."""
+
+    parts: tuple[str | Field, ...]
+
+    def __str__(self) -> str:
+        return "".join(p if isinstance(p, str) else f"{{{p.source}}}" for p in self.parts)
+
+
 def is_number(value: Any) -> bool:
     """A number that is known when compiling."""
     return type(value) in (bool, int, float, complex)
@@ -224,7 +264,7 @@ def is_array(value: Any) -> bool:
 
 def is_dynamic(value: Any) -> bool:
     """True for what is not known when compiling: scalars, arrays, and containers of them."""
-    if isinstance(value, (Var, View, Maybe, Conflict)):
+    if isinstance(value, (Var, View, Maybe, Conflict, Text)):
         return True
     parts = children(value)
     return parts is not None and any(map(is_dynamic, parts[1]))
@@ -303,5 +343,7 @@ def describe(value: Any) -> str:
         return f"a {type(value).__name__} of {len(value)} items"
     if value is None or isinstance(value, str):
         return repr(value)
+    if isinstance(value, Text):
+        return f"the string {str(value)!r}"
     name = getattr(value, "__name__", None)
     return f"{type(value).__name__} {name!r}" if name else f"a {type(value).__name__}"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.ir.core import Atom, Eqn, Region, Var, eqn_free_vars, free_vars, walk
-from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.subscript import split_spec
 from s2s_ad.passes.lower_roots import Root, make_root, root_kind
 from s2s_ad.passes.lower_values import FILLS, Values, is_gather, is_lazy
@@ -196,7 +196,7 @@ def array_vars(atoms: Iterable[Atom]) -> list[Var]:
 
 def demanded_by(values: Values, eqn: Eqn) -> list[Var]:
     """The operands of `eqn` that must be in memory."""
-    if eqn.prim in ("dot", "nonzero", "reshape", "grow", "for", "while"):
+    if eqn.prim in ("dot", "nonzero", "reshape", "grow", "for", "while", "perform"):
         return array_vars(eqn.ins)
     return array_vars(eqn.ins[:1]) if eqn.prim in ("store", "accum") else []
 
@@ -251,12 +251,10 @@ def _order(items: Sequence[Item]) -> None:
         for v in item.reads & maker.keys():
             if maker[v] is not item:
                 maker[v].next.add(item)
-        asserts = item.eqn.prim == "assert" or any(
-            e.prim == "assert" for r in item.eqn.regions for e in walk(r)
-        )
-        if effect and (asserts or _reads_memory(item)):
+        acts = has_effect(item.eqn)
+        if effect and (acts or _reads_memory(item)):
             effect.next.add(item)
-        effect = item if asserts else effect
+        effect = item if acts else effect
     for killer, reader in _pairs(items):
         both = reader.kills.keys() & killer.kills.keys()
         if not (both and reader.position > killer.position) and not _reaches(killer, reader):

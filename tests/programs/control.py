@@ -141,7 +141,7 @@ WORK = np.linspace(0.1, 0.9, 4)
 
 
 def placeholders(x, a, B, k):
-    """A value that is missing on some paths stands next to one whose extent is a captured array's."""
+    """A value that is missing on some paths has the extent of a captured array."""
     row = B[k % B.shape[0]]
     total = x
     for i in range(k + 1):
