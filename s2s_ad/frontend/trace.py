@@ -20,7 +20,6 @@ from s2s_ad.frontend import (
 from s2s_ad.frontend.context import Capture, Context, Frame
 from s2s_ad.frontend.errors import (
     ArgumentError,
-    SourceError,
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.fence import fence
@@ -96,10 +95,7 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
         >>> traced = trace(lambda x: x * x, [Type("f64")])
         >>> print(show(traced.func))
     """
-    function = unwrap(fn)
-    if not isinstance(function, types.FunctionType):
-        name = getattr(fn, "__name__", type(fn).__name__)
-        raise SourceError(f"{name!r} is not a Python function, so there is no source to read")
+    function = unwrap(fn.__func__ if isinstance(fn, types.MethodType) else fn)
     source = source_of(function)
     fence(source)
     cx = Context()
@@ -108,7 +104,8 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
     cx.frame = frame
     cx.symbols.update(_given_names((args, kwargs or {})))
     inputs = Inputs(cx)
-    frame.locals = _arguments(cx, source, function, args, dict(kwargs or {}), inputs)
+    own = [_owner(cx, fn)] if isinstance(fn, types.MethodType) else []
+    frame.locals = _arguments(cx, source, function, args, dict(kwargs or {}), inputs, own)
     cx.frame = None
     value = calls.run(cx, frame)
     cx.frame = frame
@@ -185,17 +182,23 @@ def _arguments(
     args: Sequence[Spec],
     kwargs: dict[str, Spec],
     inputs: Inputs,
+    own: Sequence[Any],
 ) -> dict[str, Any]:
-    """The function's parameters, bound; what is not given takes its default."""
+    """The function's parameters, bound; what is not given takes its default. `own` comes first: the
+    object that a method belongs to."""
     defaults = [known(cx, d, None, "default") for d in fn.__defaults__ or ()]
     named = {k: known(cx, d, None, k) for k, d in (fn.__kwdefaults__ or {}).items()}
     spec = source.node.args
-    names = [a.id for a in (*spec.posonlyargs, *spec.args)]
+    names = [a.id for a in (*spec.posonlyargs, *spec.args)][len(own) :]
     rest = spec.vararg.id if spec.vararg is not None else ""
     paths = [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))]
     positional = [inputs.value(s, p) for s, p in zip(args, paths)]
     keyword = {k: inputs.value(s, k) for k, s in kwargs.items()}
-    return calls.bind(cx, source, defaults, named, positional, keyword)
+    return calls.bind(cx, source, defaults, named, [*own, *positional], keyword)
+
+
+def _owner(cx: Context, method: types.MethodType) -> Any:
+    return known(cx, method.__self__, lambda: method.__self__, "self", ("self", id(method)))
 
 
 # --- results -------------------------------------------------------------------------------------
