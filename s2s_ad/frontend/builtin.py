@@ -213,6 +213,21 @@ def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     return isinstance(x, classes)
 
 
+STRONG = {"f64": np.float64, "f32": np.float32, "i64": np.int64, "i32": np.int32}
+STRONG |= {"bool": np.bool_, "c128": np.complex128, "c64": np.complex64}
+
+
+@handles(builtins.type)
+def type_(cx: Context, x: Any) -> type:
+    """The class of a value: float for a Python number, np.float64 for one that an array gave."""
+    if is_array(x):
+        return np.ndarray
+    if is_atom(x):
+        dtype, weak = ar.dtype_of(cx, x)
+        return KINDS[dtype] if weak else STRONG[dtype]
+    return x.cls if isinstance(x, Record) else type(x)
+
+
 @handles(np.shape)
 def shape(cx: Context, a: Any) -> tuple:
     return tuple(ar.extents_of(cx, ar.as_array(cx, a)))

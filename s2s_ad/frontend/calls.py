@@ -12,7 +12,7 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import expressions, registry, statements
+from s2s_ad.frontend import expressions, jitted, registry, statements
 from s2s_ad.frontend.context import Context, Frame
 from s2s_ad.frontend.errors import (
     ArgumentError,
@@ -72,6 +72,7 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return call(cx, fn.func, [*first, *args], {**named, **kwargs})
     if getattr(fn, "__s2s_prim__", "") == "stop_gradient":
         return stop_gradient(cx, *args)
+    fn = jitted.resolve(fn)
     handler = registry.find(fn)
     if handler is not None:
         return registry.invoke(cx, registry.label(fn), handler, args, kwargs)
@@ -80,9 +81,11 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     if isinstance(fn, types.MethodType):
         owner = known(cx, fn.__self__, None, "self")
         return call(cx, fn.__func__, [owner, *args], kwargs)
+    if jitted.is_elementwise(fn):
+        return jitted.apply_elementwise(cx, fn, args, kwargs)
     inner = unwrap(fn)
     if isinstance(inner, types.FunctionType) and not _library(inner):
-        return call_function(cx, inner, args, kwargs)
+        return call_function(cx, inner, jitted.fit(cx, fn, args, kwargs), kwargs)
     return other(cx, fn, args)
 
 
@@ -159,6 +162,9 @@ def call_function(
     try:
         source = source_of(fn)
     except SourceError as error:
+        instead = jitted.replacement(cx, fn, args, kwargs)
+        if instead is not None and instead is not fn:
+            return call_function(cx, instead, args, kwargs)
         cx.fail(SourceError, error.message, error.advice)
     frame = Frame(source, {}, fn.__globals__, dict(closure_of(fn)))
     fence(source, tuple(cx.chain))

@@ -14,6 +14,7 @@ from s2s_ad.frontend import (
     calls,
     composite,  # noqa: F401
     elementary,  # noqa: F401
+    jitted,
     linear,  # noqa: F401
     shaping,  # noqa: F401
 )
@@ -25,7 +26,7 @@ from s2s_ad.frontend.errors import (
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.known import known
 from s2s_ad.frontend.memory import fresh_enough, read
-from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
+from s2s_ad.frontend.source import Source, closure_of, source_of
 from s2s_ad.frontend.values import (
     Record,
     Static,
@@ -95,7 +96,7 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
         >>> traced = trace(lambda x: x * x, [Type("f64")])
         >>> print(show(traced.func))
     """
-    function = unwrap(fn.__func__ if isinstance(fn, types.MethodType) else fn)
+    function = jitted.traceable(fn.__func__ if isinstance(fn, types.MethodType) else fn)
     source = source_of(function)
     fence(source)
     cx = Context()
@@ -188,10 +189,7 @@ def _arguments(
     object that a method belongs to."""
     defaults = [known(cx, d, None, "default") for d in fn.__defaults__ or ()]
     named = {k: known(cx, d, None, k) for k, d in (fn.__kwdefaults__ or {}).items()}
-    spec = source.node.args
-    names = [a.id for a in (*spec.posonlyargs, *spec.args)][len(own) :]
-    rest = spec.vararg.id if spec.vararg is not None else ""
-    paths = [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))]
+    paths = jitted.paths_of(fn, len(own) + len(args))[len(own) :]
     positional = [inputs.value(s, p) for s, p in zip(args, paths)]
     keyword = {k: inputs.value(s, k) for k, s in kwargs.items()}
     return calls.bind(cx, source, defaults, named, [*own, *positional], keyword)
