@@ -125,7 +125,8 @@ def _function(prim: str) -> Callable[..., Value]:
     return call
 
 
-sqrt, exp, log, sin, cos, sinh, cosh = map(_function, "sqrt exp log sin cos sinh cosh".split())
+sqrt, exp, log, sin, cos, tan = map(_function, "sqrt exp log sin cos tan".split())
+sinh, cosh = map(_function, "sinh cosh".split())
 sign, floor, select, copysign, isnan = map(_function, "sign floor select copysign isnan".split())
 minimum, maximum = map(_function, "minimum maximum".split())
 

@@ -199,7 +199,7 @@ class Expressions:
             return py.boolean(ast.Or, test, self.atom(b))
         return ast.IfExp(test, self.atom(a), self.atom(b))
 
-    def error_function(self, eqn: Eqn) -> ast.expr:
+    def special(self, eqn: Eqn) -> ast.expr:
         function, x = py.name(f"math.{eqn.prim}"), self.atom(eqn.ins[0])
         if eqn.out.type.is_array:
             otypes = ast.List([numpy_dtype(eqn.out.type.dtype)], ast.Load())
@@ -344,7 +344,7 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     **dict.fromkeys(COMPARE, _E.compare),
     **dict.fromkeys(("and", "or", "xor"), _E.logic),
     **dict.fromkeys(("maximum", "minimum"), _E.extreme),
-    **dict.fromkeys(("erf", "erfc"), _E.error_function),
+    **dict.fromkeys(("erf", "erfc", "lgamma", "gamma"), _E.special),
     **dict.fromkeys(("empty", "full"), _E.create),
     **dict.fromkeys(("concatenate", "stack"), _E.join),
     "not": _E.negation, "neg": _E.minus, "abs": _E.absolute, "pow": _E.power,

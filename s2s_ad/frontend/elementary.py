@@ -79,9 +79,14 @@ for _name in FLOAT_FUNCTIONS:
     _found = getattr(math, SHORT.get(_name, _name), None)
     if _found is not None:
         _math_unary(_name, _found)
-for _name in ("erf", "erfc"):
+for _name, _special in (
+    ("erf", scipy.special.erf),
+    ("erfc", scipy.special.erfc),
+    ("lgamma", scipy.special.gammaln),
+    ("gamma", scipy.special.gamma),
+):
     _math_unary(_name, getattr(math, _name))
-    _numpy_unary(_name, getattr(scipy.special, _name))
+    _numpy_unary(_name, _special)
 
 
 # --- rounding, signs -----------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def _addresses() -> Mapping[int, str]:
     return found
 
 
-# --- the function that is traced -------------------------------------------------------------------
+# --- the function that is traced -----------------------------------------------------------------
 
 
 def traceable(fn: Any) -> Any:
@@ -89,7 +89,7 @@ def paths_of(fn: types.FunctionType, count: int) -> list[str]:
     return [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(count)]
 
 
-# --- dispatchers with signatures -------------------------------------------------------------------
+# --- dispatchers with signatures -----------------------------------------------------------------
 
 
 def _signatures(fn: Any) -> Sequence[Any]:
@@ -156,7 +156,7 @@ def _converted(cx: Context, value: Any, dtype: str) -> Any:
     return ar.convert(cx, value, dtype)
 
 
-# --- overloads -------------------------------------------------------------------------------------
+# --- overloads -----------------------------------------------------------------------------------
 
 
 def _replaced(fn: Any) -> Callable[..., Any] | None:
@@ -179,7 +179,7 @@ def _replaced(fn: Any) -> Callable[..., Any] | None:
 def replacement(
     cx: Context, fn: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> types.FunctionType | None:
-    """The function that numba compiles in place of `fn` for these arguments; None if there is none."""
+    """The function that numba compiles in place of `fn` for these arguments, if there is one."""
     choose = _replaced(fn)
     if choose is None:
         return None
@@ -207,7 +207,7 @@ def _numba_type(value: Any) -> Any:
     return numba.typeof(value)
 
 
-# --- elementwise -----------------------------------------------------------------------------------
+# --- elementwise ---------------------------------------------------------------------------------
 
 
 def is_elementwise(fn: Any) -> bool:

@@ -183,8 +183,9 @@ _UFUNCS = {
     "gt": np.greater, "ge": np.greater_equal, "and": np.logical_and, "or": np.logical_or,
     "not": np.logical_not, "xor": np.logical_xor, "select": np.where,
     "stop_gradient": np.positive,
-    "erf": np.vectorize(math.erf, otypes=["d"]), "erfc": np.vectorize(math.erfc, otypes=["d"]),
 }  # fmt: skip
+for _name in ("erf", "erfc", "lgamma", "gamma"):
+    _UFUNCS[_name] = np.vectorize(getattr(math, _name), otypes=["d"])
 for _name in (
     "sqrt cbrt exp exp2 expm1 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh "
     "arcsinh arccosh arctanh floor ceil trunc rint maximum minimum arctan2 hypot copysign isnan "

@@ -95,7 +95,7 @@ def _select(dtypes: list[str]) -> str:
 _register("neg abs sign", "elementwise", _elementwise(_same))
 _register(
     "sqrt cbrt exp exp2 expm1 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh "
-    "arcsinh arccosh arctanh erf erfc floor ceil trunc rint",
+    "arcsinh arccosh arctanh erf erfc lgamma gamma floor ceil trunc rint",
     "elementwise",
     _elementwise(_float),
 )
