@@ -81,6 +81,12 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     if isinstance(fn, types.MethodType):
         owner = known(cx, fn.__self__, None, "self")
         return call(cx, fn.__func__, [owner, *args], kwargs)
+    if jitted.is_generalised(fn):
+        cx.fail(
+            UnsupportedCallError,
+            "a function made by numba.guvectorize is not supported",
+            "call its Python function in a loop",
+        )
     if jitted.is_elementwise(fn):
         return jitted.apply_elementwise(cx, fn, args, kwargs)
     inner = unwrap(fn)

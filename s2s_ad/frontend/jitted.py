@@ -26,6 +26,7 @@ from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ArgumentError, UnsupportedCallError
 from s2s_ad.frontend.flow import run_branch
+from s2s_ad.frontend.memory import read
 from s2s_ad.frontend.source import unwrap
 from s2s_ad.frontend.values import describe, is_array, is_atom, is_scalar
 from s2s_ad.ir.build import i64
@@ -66,7 +67,7 @@ def _addresses() -> Mapping[int, str]:
 def traceable(fn: Any) -> Any:
     """`fn` as a plain function to trace: itself, what it carries, or a call of it where the call
     does more than run its Python code."""
-    if is_elementwise(fn) or _signatures(fn) or _replaced(fn):
+    if is_elementwise(fn) or is_generalised(fn) or _signatures(fn) or _replaced(fn):
         return _calling(fn)
     return unwrap(fn)
 
@@ -275,7 +276,7 @@ def _element_dtype(cx: Context, fn: Any, columns: Sequence[Any]) -> str:
     found: list[Any] = []
 
     def body() -> None:
-        first = [cx.emit("load", cx.version(c.cell), i64(0), spec="i") for c in columns]
+        first = [cx.emit("load", read(cx, c), i64(0), spec="i") for c in columns]
         found.append(call_function(cx, fn, first, {}))
 
     run_branch(cx, body)
