@@ -10,7 +10,7 @@ import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import UnsupportedTypeError
+from s2s_ad.frontend.errors import ArgumentError, UnsupportedTypeError
 from s2s_ad.frontend.iteration import length, static_items
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.reductions import not_empty, reduce
@@ -46,6 +46,8 @@ def length_of(cx: Context, x: Any) -> Any:
 
 @handles(builtins.range)
 def range_of(cx: Context, *bounds: Any) -> Any:
+    if not 1 <= len(bounds) <= 3:
+        cx.fail(ArgumentError, "range takes one to three integers")
     values = [b.value if isinstance(b, Lit) else b for b in bounds]
     for v in values:
         cx.index(v)
@@ -99,7 +101,10 @@ def list_(cx: Context, items: Any = ()) -> list:
 @handles(builtins.dict)
 def dict_(cx: Context, items: Any = (), **named: Any) -> dict:
     pairs = items.items() if isinstance(items, dict) else static_items(cx, items)
-    return dict(pairs) | named
+    try:
+        return dict(pairs) | named
+    except (TypeError, ValueError) as error:
+        return cx.fail(UnsupportedTypeError, f"dict: {error}")
 
 
 def _number_type(cls: type, dtype: str) -> None:
@@ -172,7 +177,8 @@ def sum_(cx: Context, items: Any, start: Any = 0) -> Any:
     if is_array(items) and items.type.ndim == 1 and is_number(start) and start == 0:
         from s2s_ad.frontend.reductions import reduce_sum
 
-        return reduce_sum(cx, items)
+        total = reduce_sum(cx, items)
+        return cx.emit("convert", total, dtype="i32") if items.type.dtype == "i32" else total
     total = start
     for item in static_items(cx, items):
         total = ar.binary(cx, "add", total, ar.as_array(cx, item))
@@ -203,6 +209,8 @@ KINDS = {"bool": bool, "i64": int, "i32": int, "f32": float, "f64": float, "c128
 def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     """By what is known of `x`: an array is an ndarray, a number is an int or a float."""
     classes = cls if isinstance(cls, tuple) else (cls,)
+    if not all(isinstance(c, type) for c in classes):
+        cx.fail(UnsupportedTypeError, "isinstance takes a class, or a tuple of classes")
     if is_array(x):
         return any(issubclass(np.ndarray, c) for c in classes)
     if is_atom(x):

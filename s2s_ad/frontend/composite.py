@@ -11,12 +11,12 @@ from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.creation import iota
 from s2s_ad.frontend.elementary import strong, where
-from s2s_ad.frontend.errors import ShapeError, UnsupportedCallError
+from s2s_ad.frontend.errors import ShapeError, UnsupportedCallError, UnsupportedTypeError
 from s2s_ad.frontend.iteration import static_items
 from s2s_ad.frontend.memory import expanded, extent
-from s2s_ad.frontend.reductions import axis_of
+from s2s_ad.frontend.reductions import axis_of, need_array
 from s2s_ad.frontend.registry import FUNCTIONS, handles
-from s2s_ad.frontend.shaping import need_array, stack
+from s2s_ad.frontend.shaping import stack
 from s2s_ad.frontend.subscripts import Slice, get
 from s2s_ad.frontend.values import View
 
@@ -26,6 +26,8 @@ ALL = Slice(None, None, None)
 @handles(np.take, method="take")
 def take(cx: Context, a: Any, indices: Any, axis: Any = None) -> Any:
     x, at = need_array(cx, a, "np.take"), ar.as_array(cx, indices)
+    if ar.dtype_of(cx, at)[0] == "bool":  # numbers 0 and 1 here, not a mask
+        at = cx.fresh(ar.convert(cx, at, "i64"))
     if axis is None and x.type.ndim != 1:
         cx.fail(UnsupportedCallError, "np.take of several axes needs axis=", "index the array")
     position = axis_of(cx, 0 if axis is None else axis, x.type.ndim)
@@ -38,6 +40,7 @@ def roll(cx: Context, a: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None and x.type.ndim != 1:
         cx.fail(UnsupportedCallError, "np.roll of several axes needs axis=")
     position = axis_of(cx, 0 if axis is None else axis, x.type.ndim)
+    shift = cx.index(shift)
     n = extent(cx, x, position)
     moved = ar.binary(cx, "mod", ar.binary(cx, "sub", iota(cx, n), shift), n)
     return get(cx, x, [ALL] * position + [moved])
@@ -47,12 +50,17 @@ def roll(cx: Context, a: Any, shift: Any, axis: Any = None) -> Any:
 def round_(cx: Context, a: Any, decimals: Any = 0) -> Any:
     if decimals != 0:
         cx.fail(UnsupportedCallError, "np.round with decimals is not supported")
-    return ar.unary_float(cx, "rint", ar.as_array(cx, a))
+    x = strong(cx, ar.as_array(cx, a))
+    if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        return FUNCTIONS[np.positive](cx, x)
+    return ar.unary_float(cx, "rint", x)
 
 
 def _triangle(fn: Any, prim: str) -> None:
     def handler(cx: Context, m: Any, k: Any = 0) -> Any:
-        x = need_array(cx, m, "a triangle")
+        x, k = need_array(cx, m, "a triangle"), cx.index(k)
+        if x.type.ndim < 2:
+            cx.fail(ShapeError, "a triangle of an array with one axis")
         rows, columns = (
             iota(cx, extent(cx, x, axis)) for axis in (x.type.ndim - 2, x.type.ndim - 1)
         )
@@ -81,6 +89,8 @@ def polyval(cx: Context, p: Any, x: Any) -> Any:
 def nan_to_num(cx: Context, x: Any, nan: Any = 0.0) -> Any:
     """NaN becomes `nan`, infinities the largest numbers of the dtype."""
     value = need_array(cx, x, "np.nan_to_num")
+    if ar.KIND[value.type.dtype] != 2:
+        cx.fail(UnsupportedTypeError, f"np.nan_to_num of {value.type}", "it is for real floats")
     limits = np.finfo(np.float32 if value.type.dtype == "f32" else np.float64)
     low, high = float(limits.min), float(limits.max)
     kept = where(cx, _is(cx, "isnan", value), nan, value)

@@ -93,9 +93,11 @@ for _name, _special in (
 
 
 def _rounding(prim: str, *functions: Any) -> None:
+    """Integers stay as they are, except under np.rint and np.fix, which give floats."""
+
     def handler(cx: Context, x: Any) -> Any:
         x = strong(cx, ar.as_array(cx, x))
-        if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        if prim != "rint" and ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
             return positive(cx, x)
         return ar.unary_float(cx, prim, x)
 
@@ -128,7 +130,12 @@ _to_integer("trunc", math.trunc)
 _to_integer("rint", builtins.round)
 
 
-@handles(builtins.abs, np.abs, np.fabs, method="__abs__")
+@handles(np.fabs)
+def fabs(cx: Context, x: Any) -> Any:
+    return ar.unary_float(cx, "abs", strong(cx, ar.as_array(cx, x)))
+
+
+@handles(builtins.abs, np.abs, method="__abs__")
 def absolute(cx: Context, x: Any) -> Any:
     x = ar.as_array(cx, x)
     if is_number(x):
@@ -147,7 +154,10 @@ def math_fabs(cx: Context, x: Any) -> Any:
 @handles(np.sign)
 def sign(cx: Context, x: Any) -> Any:
     x = strong(cx, ar.as_array(cx, x))
-    return ar.elementwise(cx, "sign", [x], ar.dtype_of(cx, x)[0])
+    dtype = ar.dtype_of(cx, x)[0]
+    if dtype == "bool":
+        cx.fail(UnsupportedTypeError, "np.sign of booleans", "use .astype")
+    return ar.elementwise(cx, "sign", [x], dtype)
 
 
 @handles(np.negative)
@@ -168,6 +178,9 @@ def square(cx: Context, x: Any) -> Any:
 
 @handles(np.reciprocal)
 def reciprocal(cx: Context, x: Any) -> Any:
+    x = strong(cx, ar.as_array(cx, x))
+    if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        cx.fail(UnsupportedTypeError, "np.reciprocal of integers rounds to 0", "use 1.0 / x")
     return ar.binary(cx, "div", 1.0, x)
 
 
@@ -216,7 +229,7 @@ _numpy_binary("mul", np.multiply)
 _numpy_binary("div", np.divide, np.true_divide)
 _numpy_binary("floordiv", np.floor_divide)
 _numpy_binary("mod", np.mod, np.remainder)
-_numpy_binary("pow", np.power, np.float_power)
+_numpy_binary("pow", np.power)
 _numpy_binary("maximum", np.maximum)
 _numpy_binary("minimum", np.minimum)
 _numpy_binary("arctan2", np.arctan2)
@@ -231,6 +244,13 @@ for _prim, _fn in (
     ("ge", np.greater_equal),
 ):
     _numpy_binary(_prim, _fn)
+
+
+@handles(np.float_power)
+def float_power(cx: Context, a: Any, b: Any) -> Any:
+    """The power in f64, whatever the operands are."""
+    a, b = (cx.fresh(ar.convert(cx, ar.as_array(cx, v), "f64")) for v in (a, b))
+    return ar.binary(cx, "pow", a, b)
 
 
 def _math_binary(prim: str, fn: Callable[[Any, Any], float]) -> None:
@@ -282,11 +302,13 @@ _test("isfinite", np.isfinite, math.isfinite)
 
 
 def _logical(prim: str, fn: Any) -> None:
-    def handler(cx: Context, *values: Any) -> Any:
-        bools = [_as_bools(cx, v) for v in values]
-        return ar.elementwise(cx, prim, bools, "bool")
+    def one(cx: Context, x: Any) -> Any:
+        return ar.elementwise(cx, prim, [_as_bools(cx, x)], "bool")
 
-    handles(fn)(handler)
+    def two(cx: Context, a: Any, b: Any) -> Any:
+        return ar.elementwise(cx, prim, [_as_bools(cx, a), _as_bools(cx, b)], "bool")
+
+    handles(fn)(one if prim == "not" else two)
 
 
 def _as_bools(cx: Context, value: Any) -> Any:
