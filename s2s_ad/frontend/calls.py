@@ -97,7 +97,7 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
 
 def _library(fn: types.FunctionType) -> bool:
     """Functions of NumPy and SciPy are known or not; they are not followed."""
-    return fn.__module__.split(".")[0] in ("numpy", "scipy", "math")
+    return (fn.__module__ or "").split(".")[0] in ("numpy", "scipy", "math")
 
 
 def other(cx: Context, fn: Any, args: Sequence[Any]) -> Any:

@@ -37,6 +37,7 @@ def strong(cx: Context, value: Any) -> Any:
 def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
     def handler(cx: Context, x: Any) -> Any:
         x = ar.as_array(cx, x)
+        _no_bools(cx, fn, x)
         if is_number(x) or isinstance(x, Lit):
             found = fn(x.value if isinstance(x, Lit) else x)
             dtype, weak = ar.dtype_of(cx, x)
@@ -44,6 +45,13 @@ def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
         return ar.unary_float(cx, prim, x)
 
     handles(fn)(handler)
+
+
+def _no_bools(cx: Context, fn: Any, *values: Any) -> None:
+    if all(ar.dtype_of(cx, v)[0] == "bool" for v in values):
+        name = fn.__name__
+        message = f"NumPy computes np.{name} of booleans in half precision"
+        cx.fail(UnsupportedTypeError, message, "convert them with .astype(np.float64)")
 
 
 def _math_unary(prim: str, fn: Callable[[Any], Any]) -> None:
@@ -210,6 +218,8 @@ def math_degrees(cx: Context, x: Any) -> Any:
 def _numpy_binary(prim: str, *functions: Any) -> None:
     def handler(cx: Context, a: Any, b: Any) -> Any:
         a, b = strong_pair(cx, ar.as_array(cx, a), ar.as_array(cx, b))
+        if prim in ar.FLOAT_ONLY and prim != "div":
+            _no_bools(cx, functions[0], a, b)
         if prim in ("maximum", "minimum"):
             dtype, _weak = ar.result_dtype(cx, (a, b))
             return ar.elementwise(cx, prim, (a, b), dtype)

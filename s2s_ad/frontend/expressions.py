@@ -118,7 +118,10 @@ def _sequence_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     if isinstance(op, gast.Add) and type(a) is type(b):
         return a + b
     if isinstance(op, gast.Mod) and isinstance(a, str) and not is_dynamic(b):
-        return a % b
+        try:
+            return a % b
+        except (TypeError, ValueError, KeyError) as error:
+            cx.fail(UnsupportedTypeError, f"{a!r} % {describe(b)}: {error}")
     if isinstance(op, gast.Mult) and (type(a) is int or type(b) is int):
         return a * b
     return cx.fail(UnsupportedTypeError, f"no such operation on {describe(a)} and {describe(b)}")
