@@ -197,7 +197,10 @@ def compare_two(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
         return (a is b or (is_array(a) and a == b)) != negative
     if is_dynamic(a) or not isinstance(b, (tuple, list, dict, str, range)) or _numbers(b):
         cx.fail(UnsupportedTypeError, "`in` needs a value and a container that are known")
-    return (a in b) != negative
+    try:
+        return (a in b) != negative
+    except TypeError as error:
+        return cx.fail(UnsupportedTypeError, f"`in`: {error}")
 
 
 def _numbers(container: Any) -> bool:

@@ -239,6 +239,7 @@ def test_the_program_is_valid() -> None:
     assert outcome(define(PROGRAM, "program", "valid program"), PROGRAM_ARGS) == "ok"
 
 
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(2, 30))]
 )
@@ -272,3 +273,29 @@ def test_a_sample_compiles() -> None:
     fn = define(f"def sample(x):\n{body}    return {values}\n", "sample", "compiled sample")
     for found, expected, text in zip(differentiate(fn)(V), fn(V), kept, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=text)
+
+
+ESCAPED = {
+    "x + x[1:]": "ok",  # once without end: n equal to max(n - 1, 0)
+    "x[2:] + (x + x[:-1])[2:]": "ok",
+    "np.flipud(A)": "ok",
+    "np.flip(A, 1) + np.fliplr(A)": "ok",
+    "(x[0] > y and n) + 0.0": "ok",
+    "(x[0] > y or n) * 2": "ok",
+    "'%s' % (1, 2)": "S2S004",
+    "1 if np in 'a' else 2": "S2S004",
+    "np.array('a')": "S2S004",
+    "np.sin(x > 0)": "S2S004",
+    "(x > 0) @ (x > 0)": "S2S004",
+    "np.reciprocal(n)": "S2S004",
+    "np.take(x, x > 0)": "ok",
+    "np.rint(n) + np.fabs(n)": "ok",
+    "np.float_power(n, 2)": "ok",
+    "np.floor(1j * x)": "S2S004",
+}
+
+
+@pytest.mark.parametrize("text, expected", ESCAPED.items())
+def test_what_once_escaped(text: str, expected: str) -> None:
+    fn = define(f"def f(x, y, A, n):\n    return {text}\n", "f", "escaped")
+    assert outcome(fn, (V, 0.4, A, 4)) == expected
