@@ -178,7 +178,8 @@ def _find(fn: types.FunctionType, lines: Lines) -> gast.AST | None:
         added = len(spots) == len(own) == 1 and _rewritten(fn) and _almost(own[0], code)
         spots = spots if added else []
     if len(spots) > 1:
-        spots = [s for s in spots if _is_at(code, lines, s, spots)][:1]
+        # a lambda that holds the one that is meant passes, too: the innermost is meant
+        spots = sorted(s for s in spots if _is_at(code, lines, s, spots))[-1:]
     for node in gast.walk(nodes):
         if spots and _first_line(node) == key and _spot(node) == spots[0]:
             return node

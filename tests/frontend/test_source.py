@@ -142,6 +142,10 @@ spread = plain(
 defaults = [lambda x, k=k: x * k for k in (2.0, 5.0)]
 
 
+nest = (lambda: (lambda x: (lambda x: x * 11.0)(x) + 1.0, lambda x: x * 12.0))()
+in_place = (lambda x: (lambda y: lambda x: x * y)(x)(x))(3.0), (lambda x: lambda y: x - y)(5.0)
+
+
 def with_lambda(x, f=lambda t: t * 6.0, g=lambda t: t * 7.0):
     return f(x) + 10.0 * g(x)
 
@@ -170,6 +174,8 @@ vectorised = np.vectorize(lambda x: x * 9.0 + 1.0)
         *table.values(),
         spread,
         *defaults,
+        *nest,
+        in_place[1],
         with_lambda,
         cached,
     ],
