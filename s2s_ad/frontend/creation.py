@@ -172,6 +172,7 @@ def copied(cx: Context, x: Any, name: str = "t") -> Any:
 @handles(np.copy, method="copy")
 def copy(cx: Context, a: Any) -> Any:
     a = ar.as_array(cx, a)
+    ar.dtype_of(cx, a)
     return copied(cx, a)
 
 

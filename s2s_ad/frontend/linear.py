@@ -8,12 +8,12 @@ import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.elementary import strong
 from s2s_ad.frontend.errors import ShapeError, UnsupportedCallError, UnsupportedTypeError
 from s2s_ad.frontend.memory import expanded
 from s2s_ad.frontend.reductions import reduce_sum
 from s2s_ad.frontend.registry import handles
 from s2s_ad.frontend.values import describe, is_array
+from s2s_ad.ir.types import promote
 
 
 @handles(np.matmul)
@@ -30,7 +30,9 @@ def matmul(cx: Context, a: Any, b: Any) -> Any:
 def dot(cx: Context, a: Any, b: Any) -> Any:
     a, b = ar.as_array(cx, a), ar.as_array(cx, b)
     if not (is_array(a) and is_array(b)):
-        return ar.binary(cx, "mul", strong(cx, a), strong(cx, b))
+        # here a Python number is not weak
+        dtype = promote(ar.dtype_of(cx, a)[0], ar.dtype_of(cx, b)[0])
+        return ar.elementwise(cx, "mul", (a, b), "i64" if dtype == "bool" else dtype)
     return _dot(cx, a, b)
 
 
