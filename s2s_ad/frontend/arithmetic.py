@@ -53,6 +53,8 @@ PYTHON = {
     "ge": operator.ge,
 }
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+#: What has no meaning for complex numbers.
+REAL_ONLY = "floor ceil trunc rint cbrt floordiv mod arctan2 hypot copysign erf erfc lgamma gamma"
 FLOAT_ONLY = ("div", "arctan2", "hypot", "copysign", "fmod")
 
 
@@ -178,6 +180,8 @@ def elementwise(
     cx: Context, prim: str, values: Sequence[Any], dtype: str, name: str = "t", weak: bool = False
 ) -> Any:
     """`prim` of operands that are all converted to `dtype`."""
+    if KIND[dtype] == 3 and prim in REAL_ONLY.split():
+        cx.fail(UnsupportedTypeError, f"{prim} of a complex number", "use .real and .imag")
     shape = broadcast(cx, values)
     atoms = [convert(cx, v, dtype) for v in values]
     out = "bool" if prim in COMPARISONS or prim.startswith("is") else dtype

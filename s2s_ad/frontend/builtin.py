@@ -11,7 +11,12 @@ import numpy as np
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.calls import call
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import StaticValueError, UnsupportedCallError, UnsupportedTypeError
+from s2s_ad.frontend.errors import (
+    ArgumentError,
+    StaticValueError,
+    UnsupportedCallError,
+    UnsupportedTypeError,
+)
 from s2s_ad.frontend.iteration import known_items, length, static_items
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.reductions import not_empty, reduce
@@ -49,6 +54,8 @@ def length_of(cx: Context, x: Any) -> Any:
 
 @handles(builtins.range)
 def range_of(cx: Context, *bounds: Any) -> Any:
+    if not 1 <= len(bounds) <= 3:
+        cx.fail(ArgumentError, "range takes one to three integers")
     values = [b.value if isinstance(b, Lit) else b for b in bounds]
     for v in values:
         cx.index(v)
@@ -154,7 +161,10 @@ def list_(cx: Context, items: Any = ()) -> list:
 @handles(builtins.dict)
 def dict_(cx: Context, items: Any = (), **named: Any) -> dict:
     pairs = items.items() if isinstance(items, dict) else static_items(cx, items)
-    return dict(pairs) | named
+    try:
+        return dict(pairs) | named
+    except (TypeError, ValueError) as error:
+        return cx.fail(UnsupportedTypeError, f"dict: {error}")
 
 
 def _number_type(cls: type, dtype: str) -> None:
@@ -229,7 +239,8 @@ def sum_(cx: Context, items: Any, start: Any = 0) -> Any:
     if is_array(items) and items.type.ndim == 1 and is_number(start) and start == 0:
         from s2s_ad.frontend.reductions import reduce_sum
 
-        return reduce_sum(cx, items)
+        total = reduce_sum(cx, items)
+        return cx.emit("convert", total, dtype="i32") if items.type.dtype == "i32" else total
     total = start
     for item in static_items(cx, items):
         total = ar.binary(cx, "add", total, ar.as_array(cx, item))
@@ -260,6 +271,8 @@ KINDS = {"bool": bool, "i64": int, "i32": int, "f32": float, "f64": float, "c128
 def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     """By what is known of `x`: an array is an ndarray, a number is an int or a float."""
     classes = cls if isinstance(cls, tuple) else (cls,)
+    if not all(isinstance(c, type) for c in classes):
+        cx.fail(UnsupportedTypeError, "isinstance takes a class, or a tuple of classes")
     if is_array(x):
         return any(issubclass(np.ndarray, c) for c in classes)
     if is_atom(x):
@@ -283,6 +296,21 @@ def ndenumerate(cx: Context, arr: Any) -> Indices:
     if not is_array(arr):
         cx.fail(UnsupportedTypeError, f"np.ndenumerate of {describe(arr)}")
     return Indices(tuple(extent(cx, arr, a) for a in range(arr.type.ndim)), arr)
+
+
+STRONG = {"f64": np.float64, "f32": np.float32, "i64": np.int64, "i32": np.int32}
+STRONG |= {"bool": np.bool_, "c128": np.complex128, "c64": np.complex64}
+
+
+@handles(builtins.type)
+def type_(cx: Context, x: Any) -> type:
+    """The class of a value: float for a Python number, np.float64 for one that an array gave."""
+    if is_array(x):
+        return np.ndarray
+    if is_atom(x):
+        dtype, weak = ar.dtype_of(cx, x)
+        return KINDS[dtype] if weak else STRONG[dtype]
+    return x.cls if isinstance(x, Record) else type(x)
 
 
 @handles(np.shape)

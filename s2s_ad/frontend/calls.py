@@ -13,7 +13,7 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import expressions, output, registry, statements, text
+from s2s_ad.frontend import expressions, jitted, output, registry, statements, text
 from s2s_ad.frontend.context import Context, Frame
 from s2s_ad.frontend.errors import (
     ArgumentError,
@@ -76,6 +76,7 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return call(cx, fn.func, [*first, *args], {**named, **kwargs})
     if getattr(fn, "__s2s_prim__", "") == "stop_gradient":
         return stop_gradient(cx, *args)
+    fn = jitted.resolve(fn)
     handler = registry.find(fn)
     if handler is not None:
         name = registry.label(fn)
@@ -87,15 +88,23 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     if isinstance(fn, types.MethodType):
         owner = known(cx, fn.__self__, None, "self")
         return call(cx, fn.__func__, [owner, *args], kwargs)
+    if jitted.is_generalised(fn):
+        cx.fail(
+            UnsupportedCallError,
+            "a function made by numba.guvectorize is not supported",
+            "call its Python function in a loop",
+        )
+    if jitted.is_elementwise(fn):
+        return jitted.apply_elementwise(cx, fn, args, kwargs)
     inner = unwrap(fn)
     if isinstance(inner, types.FunctionType) and not _library(inner):
-        return call_function(cx, inner, args, kwargs)
+        return call_function(cx, inner, jitted.fit(cx, fn, args, kwargs), kwargs)
     return other(cx, fn, args, kwargs)
 
 
 def _library(fn: types.FunctionType) -> bool:
     """Functions of NumPy and SciPy are known or not; they are not followed."""
-    return fn.__module__.split(".")[0] in ("numpy", "scipy", "math")
+    return (fn.__module__ or "").split(".")[0] in ("numpy", "scipy", "math")
 
 
 def other(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -173,6 +182,9 @@ def call_function(
     try:
         source = source_of(fn)
     except SourceError as error:
+        instead = jitted.replacement(cx, fn, args, kwargs)
+        if instead is not None and instead is not fn:
+            return call_function(cx, instead, args, kwargs)
         cx.fail(SourceError, error.message, error.advice)
     frame = Frame(source, {}, fn.__globals__, dict(closure_of(fn)))
     fence(source, tuple(cx.chain))

@@ -24,9 +24,11 @@ def dtype_arg(cx: Context, dtype: Any, default: str) -> str:
     """A dtype argument as the IR's name."""
     if dtype is None:
         return default
+    if isinstance(dtype, str) and dtype in ("a", "c"):
+        cx.fail(UnsupportedTypeError, f"{dtype!r} is a dtype of text")
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         return cx.fail(UnsupportedTypeError, f"{describe(dtype)} is not a dtype")
     return dtype_name(cx, found, "dtype")
 
@@ -94,6 +96,8 @@ def ones_like(cx: Context, a: Any, dtype: Any = None) -> Any:
 @handles(np.full_like)
 def full_like(cx: Context, a: Any, fill_value: Any, dtype: Any = None) -> Any:
     shape, name = _like(cx, a, dtype)
+    if not is_scalar(fill_value):
+        cx.fail(UnsupportedTypeError, f"np.full_like with {describe(fill_value)}", "assign to [:]")
     return filled(cx, shape, fill_value, name)
 
 
@@ -168,12 +172,14 @@ def copied(cx: Context, x: Any, name: str = "t") -> Any:
 @handles(np.copy, method="copy")
 def copy(cx: Context, a: Any) -> Any:
     a = ar.as_array(cx, a)
+    ar.dtype_of(cx, a)
     return copied(cx, a)
 
 
 @handles(np.array)
 def array(cx: Context, object: Any, dtype: Any = None) -> Any:
     value = ar.as_array(cx, object)
+    ar.dtype_of(cx, value)  # refuses what is not numbers
     if dtype is not None:
         return astype(cx, value, dtype)
     return copied(cx, value)
@@ -182,12 +188,15 @@ def array(cx: Context, object: Any, dtype: Any = None) -> Any:
 @handles(np.ascontiguousarray)
 def ascontiguousarray(cx: Context, a: Any, dtype: Any = None) -> Any:
     value = asarray(cx, a, dtype)
+    if is_scalar(value):  # NumPy gives it an axis
+        return ar.as_array(cx, [value])
     return value if not is_array(value) or contiguous(value) else copied(cx, value)
 
 
 @handles(np.asarray)
 def asarray(cx: Context, a: Any, dtype: Any = None) -> Any:
     value = ar.as_array(cx, a)
+    ar.dtype_of(cx, value)
     if dtype is None or dtype_arg(cx, dtype, "") == ar.dtype_of(cx, value)[0]:
         return value
     return astype(cx, value, dtype)
@@ -234,9 +243,12 @@ def item(cx: Context, x: Any) -> Any:
 @handles(np.bincount)
 def bincount(cx: Context, x: Any, weights: Any = None, minlength: Any = 0) -> Any:
     """With `minlength` as the number of bins; an index beyond it is out of bounds."""
-    from s2s_ad.frontend.reductions import not_empty
+    from s2s_ad.frontend.reductions import need_array, not_empty
     from s2s_ad.frontend.registry import FUNCTIONS
 
+    x = need_array(cx, x, "np.bincount")
+    if x.type.dtype == "bool":
+        x = astype(cx, x, np.int64)
     not_empty(cx, x, None)
     top = ar.binary(cx, "add", FUNCTIONS[np.max](cx, x), 1)
     bins = ar.elementwise(cx, "maximum", (top, minlength), "i64")

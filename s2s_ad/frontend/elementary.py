@@ -37,6 +37,7 @@ def strong(cx: Context, value: Any) -> Any:
 def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
     def handler(cx: Context, x: Any) -> Any:
         x = ar.as_array(cx, x)
+        _no_bools(cx, fn, x)
         if is_number(x) or isinstance(x, Lit):
             found = fn(x.value if isinstance(x, Lit) else x)
             dtype, weak = ar.dtype_of(cx, x)
@@ -44,6 +45,13 @@ def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
         return ar.unary_float(cx, prim, x)
 
     handles(fn)(handler)
+
+
+def _no_bools(cx: Context, fn: Any, *values: Any) -> None:
+    if all(ar.dtype_of(cx, v)[0] == "bool" for v in values):
+        name = fn.__name__
+        message = f"NumPy computes np.{name} of booleans in half precision"
+        cx.fail(UnsupportedTypeError, message, "convert them with .astype(np.float64)")
 
 
 def _math_unary(prim: str, fn: Callable[[Any], Any]) -> None:
@@ -79,9 +87,14 @@ for _name in FLOAT_FUNCTIONS:
     _found = getattr(math, SHORT.get(_name, _name), None)
     if _found is not None:
         _math_unary(_name, _found)
-for _name in ("erf", "erfc"):
+for _name, _special in (
+    ("erf", scipy.special.erf),
+    ("erfc", scipy.special.erfc),
+    ("lgamma", scipy.special.gammaln),
+    ("gamma", scipy.special.gamma),
+):
     _math_unary(_name, getattr(math, _name))
-    _numpy_unary(_name, getattr(scipy.special, _name))
+    _numpy_unary(_name, _special)
 
 
 for _name, _numpy in (("gamma", scipy.special.gamma), ("lgamma", scipy.special.gammaln)):
@@ -102,9 +115,11 @@ def math_log(cx: Context, x: Any, base: Any = None) -> Any:
 
 
 def _rounding(prim: str, *functions: Any) -> None:
+    """Integers stay as they are, except under np.rint and np.fix, which give floats."""
+
     def handler(cx: Context, x: Any) -> Any:
         x = strong(cx, ar.as_array(cx, x))
-        if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        if prim != "rint" and ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
             return positive(cx, x)
         return ar.unary_float(cx, prim, x)
 
@@ -159,7 +174,12 @@ def round_builtin(cx: Context, number: Any, ndigits: Any = None) -> Any:
     )
 
 
-@handles(builtins.abs, np.abs, np.fabs, method="__abs__")
+@handles(np.fabs)
+def fabs(cx: Context, x: Any) -> Any:
+    return ar.unary_float(cx, "abs", strong(cx, ar.as_array(cx, x)))
+
+
+@handles(builtins.abs, np.abs, method="__abs__")
 def absolute(cx: Context, x: Any) -> Any:
     x = ar.as_array(cx, x)
     if is_number(x):
@@ -178,7 +198,10 @@ def math_fabs(cx: Context, x: Any) -> Any:
 @handles(np.sign)
 def sign(cx: Context, x: Any) -> Any:
     x = strong(cx, ar.as_array(cx, x))
-    return ar.elementwise(cx, "sign", [x], ar.dtype_of(cx, x)[0])
+    dtype = ar.dtype_of(cx, x)[0]
+    if dtype == "bool":
+        cx.fail(UnsupportedTypeError, "np.sign of booleans", "use .astype")
+    return ar.elementwise(cx, "sign", [x], dtype)
 
 
 @handles(np.negative)
@@ -199,6 +222,9 @@ def square(cx: Context, x: Any) -> Any:
 
 @handles(np.reciprocal)
 def reciprocal(cx: Context, x: Any) -> Any:
+    x = strong(cx, ar.as_array(cx, x))
+    if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        cx.fail(UnsupportedTypeError, "np.reciprocal of integers rounds to 0", "use 1.0 / x")
     return ar.binary(cx, "div", 1.0, x)
 
 
@@ -228,6 +254,8 @@ def math_degrees(cx: Context, x: Any) -> Any:
 def _numpy_binary(prim: str, *functions: Any) -> None:
     def handler(cx: Context, a: Any, b: Any) -> Any:
         a, b = strong_pair(cx, ar.as_array(cx, a), ar.as_array(cx, b))
+        if prim in ar.FLOAT_ONLY and prim != "div":
+            _no_bools(cx, functions[0], a, b)
         if prim in ("maximum", "minimum"):
             dtype, _weak = ar.result_dtype(cx, (a, b))
             return ar.elementwise(cx, prim, (a, b), dtype)
@@ -254,7 +282,7 @@ _numpy_binary("mul", np.multiply)
 _numpy_binary("div", np.divide, np.true_divide)
 _numpy_binary("floordiv", np.floor_divide)
 _numpy_binary("mod", np.mod, np.remainder)
-_numpy_binary("pow", np.power, np.float_power)
+_numpy_binary("pow", np.power)
 _numpy_binary("maximum", np.maximum)
 _numpy_binary("minimum", np.minimum)
 _numpy_binary("arctan2", np.arctan2)
@@ -269,6 +297,13 @@ for _prim, _fn in (
     ("ge", np.greater_equal),
 ):
     _numpy_binary(_prim, _fn)
+
+
+@handles(np.float_power)
+def float_power(cx: Context, a: Any, b: Any) -> Any:
+    """The power in f64, whatever the operands are."""
+    a, b = (cx.fresh(ar.convert(cx, ar.as_array(cx, v), "f64")) for v in (a, b))
+    return ar.binary(cx, "pow", a, b)
 
 
 def _math_binary(prim: str, fn: Callable[[Any, Any], float]) -> None:
@@ -372,11 +407,13 @@ _test("isfinite", np.isfinite, math.isfinite)
 
 
 def _logical(prim: str, fn: Any) -> None:
-    def handler(cx: Context, *values: Any) -> Any:
-        bools = [_as_bools(cx, v) for v in values]
-        return ar.elementwise(cx, prim, bools, "bool")
+    def one(cx: Context, x: Any) -> Any:
+        return ar.elementwise(cx, prim, [_as_bools(cx, x)], "bool")
 
-    handles(fn)(handler)
+    def two(cx: Context, a: Any, b: Any) -> Any:
+        return ar.elementwise(cx, prim, [_as_bools(cx, a), _as_bools(cx, b)], "bool")
+
+    handles(fn)(one if prim == "not" else two)
 
 
 def _as_bools(cx: Context, value: Any) -> Any:

@@ -68,7 +68,11 @@ class Facts:
         a, b = self.find(a), self.find(b)
         if a == b:
             return
-        if isinstance(b, str) and (isinstance(a, int) or split_dim(b)[1] == 0 or split_dim(a)[1]):
+        if isinstance(a, str) and isinstance(b, str) and split_dim(a)[0] == split_dim(b)[0]:
+            # n is max(n - 1, 0): a name must not stand for what is made of it
+            a, b = sorted((a, b), key=lambda d: abs(split_dim(d)[1]))
+            self.parent[b] = a
+        elif isinstance(b, str) and (isinstance(a, int) or split_dim(b)[1] == 0 or split_dim(a)[1]):
             self.parent[b] = a
         else:
             self.parent[a] = b

@@ -30,7 +30,7 @@ from s2s_ad.frontend.join import (
     sharing,
 )
 from s2s_ad.frontend.liveness import Names
-from s2s_ad.frontend.values import Cell, same
+from s2s_ad.frontend.values import Cell, is_atom, same
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region
 from s2s_ad.ir.prims import has_effect
@@ -273,9 +273,11 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
     if isinstance(first, bool):
         return second() if first == (prim == "and") else first
     trial = run_branch(cx, _put(cx, second))
-    if _plain(cx, trial):
+    value = trial.locals["%expr"]
+    truth = isinstance(value, bool) or (is_atom(value) and value.type == BOOL)
+    if truth and _plain(cx, trial):
         cx.builder.eqns.extend(trial.builder.eqns)
-        return both(cx, first, trial.locals["%expr"], prim)
+        return both(cx, first, value, prim)
     if prim == "and":
         return choose(cx, first, trial, lambda: False)
     return choose(cx, logical_not(cx, first), trial, lambda: True)

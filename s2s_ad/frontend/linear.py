@@ -12,7 +12,8 @@ from s2s_ad.frontend.errors import ShapeError, UnsupportedCallError, Unsupported
 from s2s_ad.frontend.memory import expanded
 from s2s_ad.frontend.reductions import reduce_sum
 from s2s_ad.frontend.registry import handles
-from s2s_ad.frontend.values import describe, is_array, is_scalar
+from s2s_ad.frontend.values import describe, is_array
+from s2s_ad.ir.types import promote
 
 
 @handles(np.matmul)
@@ -28,8 +29,10 @@ def matmul(cx: Context, a: Any, b: Any) -> Any:
 @handles(np.dot, method="dot")
 def dot(cx: Context, a: Any, b: Any) -> Any:
     a, b = ar.as_array(cx, a), ar.as_array(cx, b)
-    if is_scalar(a) or is_scalar(b):
-        return ar.binary(cx, "mul", a, b)
+    if not (is_array(a) and is_array(b)):
+        # here a Python number is not weak
+        dtype = promote(ar.dtype_of(cx, a)[0], ar.dtype_of(cx, b)[0])
+        return ar.elementwise(cx, "mul", (a, b), "i64" if dtype == "bool" else dtype)
     return _dot(cx, a, b)
 
 
@@ -42,6 +45,8 @@ def _dot(cx: Context, a: Any, b: Any) -> Any:
         )
     ar.match(cx, a, a.type.ndim - 1, b, 0, "the factors")
     dtype, _ = ar.result_dtype(cx, (a, b))
+    if dtype == "bool":
+        cx.fail(UnsupportedTypeError, "a product of boolean arrays", "convert them with .astype")
     if ar.KIND[dtype] < 2:
         return _integer_dot(cx, a, b)
     return cx.fresh(cx.emit("dot", ar.convert(cx, a, dtype), ar.convert(cx, b, dtype)))

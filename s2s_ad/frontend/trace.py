@@ -17,6 +17,7 @@ from s2s_ad.frontend import (
     composite,  # noqa: F401
     elementary,  # noqa: F401
     inplace,  # noqa: F401
+    jitted,
     linear,  # noqa: F401
     output,  # noqa: F401
     shaping,  # noqa: F401
@@ -26,13 +27,12 @@ from s2s_ad.frontend.context import Capture, Context, Frame
 from s2s_ad.frontend.errors import (
     AliasError,
     ArgumentError,
-    SourceError,
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.known import known
 from s2s_ad.frontend.memory import read
-from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
+from s2s_ad.frontend.source import Source, closure_of, source_of
 from s2s_ad.frontend.values import (
     Cell,
     Record,
@@ -103,19 +103,17 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
         >>> traced = trace(lambda x: x * x, [Type("f64")])
         >>> print(show(traced.func))
     """
-    function = unwrap(fn)
-    if not isinstance(function, types.FunctionType):
-        name = getattr(fn, "__name__", type(fn).__name__)
-        raise SourceError(f"{name!r} is not a Python function, so there is no source to read")
+    function = jitted.traceable(fn.__func__ if isinstance(fn, types.MethodType) else fn)
     source = source_of(function)
     fence(source)
     try:
-        return _traced(function, source, args, dict(kwargs or {}), False)
+        return _traced(fn, function, source, args, dict(kwargs or {}), False)
     except IdentityNeeded:
-        return _traced(function, source, args, dict(kwargs or {}), True)
+        return _traced(fn, function, source, args, dict(kwargs or {}), True)
 
 
 def _traced(
+    fn: Any,
     function: types.FunctionType,
     source: Source,
     args: Sequence[Spec],
@@ -129,7 +127,8 @@ def _traced(
     cx.frame = frame
     cx.symbols.update(_given_names((args, kwargs)))
     inputs = Inputs(cx)
-    frame.locals = _arguments(cx, source, function, args, kwargs, inputs)
+    own = [_owner(cx, fn)] if isinstance(fn, types.MethodType) else []
+    frame.locals = _arguments(cx, source, function, args, kwargs, inputs, own)
     cx.frame = None
     with _deep_stack():
         value = calls.run(cx, frame)
@@ -218,17 +217,20 @@ def _arguments(
     args: Sequence[Spec],
     kwargs: dict[str, Spec],
     inputs: Inputs,
+    own: Sequence[Any],
 ) -> dict[str, Any]:
-    """The function's parameters, bound; what is not given takes its default."""
+    """The function's parameters, bound; what is not given takes its default. `own` comes first: the
+    object that a method belongs to."""
     defaults = [known(cx, d, None, "default") for d in fn.__defaults__ or ()]
     named = {k: known(cx, d, None, k) for k, d in (fn.__kwdefaults__ or {}).items()}
-    spec = source.node.args
-    names = [a.id for a in (*spec.posonlyargs, *spec.args)]
-    rest = spec.vararg.id if spec.vararg is not None else ""
-    paths = [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))]
+    paths = jitted.paths_of(fn, len(own) + len(args))[len(own) :]
     positional = [inputs.value(s, p) for s, p in zip(args, paths)]
     keyword = {k: inputs.value(s, k) for k, s in kwargs.items()}
-    return calls.bind(cx, source, defaults, named, positional, keyword)
+    return calls.bind(cx, source, defaults, named, [*own, *positional], keyword)
+
+
+def _owner(cx: Context, method: types.MethodType) -> Any:
+    return known(cx, method.__self__, lambda: method.__self__, "self", ("self", id(method)))
 
 
 # --- results -------------------------------------------------------------------------------------

@@ -196,9 +196,10 @@ _UFUNCS = {
     "shift_left": np.left_shift, "shift_right": np.right_shift, "invert": np.invert,
     "not": np.logical_not, "xor": np.logical_xor, "select": np.where,
     "stop_gradient": np.positive,
-    "gamma": special.gamma, "lgamma": special.gammaln, "fmod": np.fmod,
-    "erf": np.vectorize(math.erf, otypes=["d"]), "erfc": np.vectorize(math.erfc, otypes=["d"]),
+    "fmod": np.fmod, "gamma": special.gamma, "lgamma": special.gammaln,
 }  # fmt: skip
+for _name in ("erf", "erfc"):
+    _UFUNCS[_name] = np.vectorize(getattr(math, _name), otypes=["d"])
 for _name in (
     "sqrt cbrt exp exp2 expm1 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh "
     "arcsinh arccosh arctanh floor ceil trunc rint maximum minimum arctan2 hypot copysign isnan "

@@ -33,6 +33,7 @@ def scalar_function(dtype: str = "f64") -> Func:
     x, y, m, n = Var("x", kind), Var("y", kind), Var("m", I64), Var("n", I64)
     b, out = Builder(), []
     out += [b.emit(prim, x, name=prim) for prim in UNARY]
+    out += [b.emit(prim, b.emit("exp", x), name=prim) for prim in ("lgamma", "gamma")]
     out += [b.emit(prim, x, y, name=prim) for prim in BINARY]
     out += [b.emit(prim, m, n, name=f"{prim}_int") for prim in INTEGER]
     out += [b.emit(prim, m, i64(3), name=prim) for prim in ("shift_left", "shift_right")]
