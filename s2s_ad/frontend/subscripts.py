@@ -33,9 +33,14 @@ def place(cx: Context, view: View, items: Sequence[Any]) -> View:
     items = _expand(cx, view, [_mask_to_index(cx, i) for i in items])
     axes: list[Axis] = []
     out: list[int | None] = []
-    kept, gathered = 0, False
+    kept, gathered, basic = 0, False, not any(map(is_array, items))
     for item in items:
         if item is None:
+            out.append(None)
+            continue
+        single = _single(cx, view, len(axes), item) if basic else None
+        if single is not None:
+            axes.append(Axis("index", single))
             out.append(None)
             continue
         axis = _axis(cx, view, len(axes), item)
@@ -115,6 +120,27 @@ def _axis(cx: Context, view: View, axis: int, item: Any) -> Axis:
     if isinstance(atom, Lit) and isinstance(dim, int) and not -dim <= atom.value < dim:
         cx.fail(SubscriptError, f"index {atom.value} is out of bounds for an axis of extent {dim}")
     return Axis("index", atom)
+
+
+def _single(cx: Context, view: View, axis: int, item: Any) -> Atom | None:
+    """The index k of a slice `k:k+1` or `-1:` of an axis whose extent is not known: it is taken
+    for an index and a new axis, so that the slice is known to have one element and broadcasts.
+    Where the axis is too short, NumPy gives an empty slice; that is an error here."""
+    dim = cx.state.facts.find(view.type.shape[axis])
+    if not isinstance(item, Slice) or item.step not in (None, 1) or isinstance(dim, int):
+        return None
+    start, stop = (b.value if isinstance(b, Lit) else b for b in (item.start, item.stop))
+    start = 0 if start is None else start
+    if type(start) is not int or stop != (start + 1 or None) or type(stop) is bool:
+        return None
+    needed = start + 1 if start >= 0 else -start
+    if needed > 1 or dim not in cx.state.facts.positive:
+        enough = cx.emit("ge", cx.index(extent(cx, view, axis)), cx.index(needed), name="enough")
+        text = f"{view.cell.name!r} has no element {start} in axis {axis}"
+        cx.check(enough, "IndexError", f"{text}, which a slice takes (line {cx.loc.line})")
+        if needed == 1:
+            cx.state.facts.positive.add(dim)
+    return cx.index(start)
 
 
 def _slice(cx: Context, view: View, axis: int, item: Slice) -> Axis:
