@@ -1,6 +1,5 @@
 """General matrix product, in place: C ← αAB + βC."""
 
-
 SIZES = {
     "check": {"n": 6, "m": 7, "k": 5},
     "S": {"n": 1000, "m": 1100, "k": 1200},
