@@ -134,6 +134,7 @@ def defined(text: str, name: str, environment: dict[str, Any]) -> Callable[..., 
     """A function from its source, which `inspect` finds again."""
     filename = f"<bench {name}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    environment.setdefault("__name__", "bench.defined")
     exec(compile(text, filename, "exec"), environment)
     return environment[name]
 

@@ -62,7 +62,8 @@ class State:
 class Context:
     """The interpreter's state. `weak` holds the variables that are Python numbers when running
     (they take the dtype of what they meet), `nonneg` those that are never negative, `affine` those
-    that are an extent plus a constant; `alias` the cells that may share memory."""
+    that are an extent plus a constant, `after` those that are one more than another; `alias` the
+    cells that may share memory."""
 
     def __init__(self) -> None:
         self.builder = Builder()
@@ -73,6 +74,7 @@ class Context:
         self.weak: set[Var] = set()
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
+        self.after: dict[Var, Var] = {}
         self.alias: dict[Cell, set[Cell]] = {}
         self.symbols: set[str] = set()
         self.given: dict[Dim, tuple[Var, int]] = {}  # extents that parameters have

@@ -11,7 +11,7 @@ from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, StaticValueError, SubscriptError
 from s2s_ad.frontend.memory import FULL, contiguous, extent, read, subview, write
 from s2s_ad.frontend.values import Reshape, Sub, View, describe, is_array, is_atom, is_scalar
-from s2s_ad.ir.core import Atom, Lit
+from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.subscript import Axis
 from s2s_ad.ir.types import BOOL, Type
 
@@ -123,7 +123,7 @@ def _axis(cx: Context, view: View, axis: int, item: Any) -> Axis:
 
 
 def _single(cx: Context, view: View, axis: int, item: Any) -> Atom | None:
-    """The index k of a slice `k:k+1` or `-1:` of an axis whose extent is not known: it is taken
+    """The index k of a slice `k:k+1` or `-1:`, of an axis whose extent is not known: it is taken
     for an index and a new axis, so that the slice is known to have one element and broadcasts.
     Where the axis is too short, NumPy gives an empty slice; that is an error here."""
     dim = cx.state.facts.find(view.type.shape[axis])
@@ -131,16 +131,25 @@ def _single(cx: Context, view: View, axis: int, item: Any) -> Atom | None:
         return None
     start, stop = (b.value if isinstance(b, Lit) else b for b in (item.start, item.stop))
     start = 0 if start is None else start
-    if type(start) is not int or stop != (start + 1 or None) or type(stop) is bool:
+    if isinstance(start, Var) and cx.is_nonneg(start) and cx.after.get(stop) is start:
+        _reaches(cx, view, axis, "gt", start, f"{start.name}:{start.name} + 1")
+        return start
+    if type(start) is not int or type(stop) is bool or stop != (start + 1 or None):
         return None
     needed = start + 1 if start >= 0 else -start
     if needed > 1 or dim not in cx.state.facts.positive:
-        enough = cx.emit("ge", cx.index(extent(cx, view, axis)), cx.index(needed), name="enough")
-        text = f"{view.cell.name!r} has no element {start} in axis {axis}"
-        cx.check(enough, "IndexError", f"{text}, which a slice takes (line {cx.loc.line})")
+        text = f"{start}:{'' if stop is None else stop}"
+        _reaches(cx, view, axis, "ge", cx.index(needed), text)
         if needed == 1:
             cx.state.facts.positive.add(dim)
     return cx.index(start)
+
+
+def _reaches(cx: Context, view: View, axis: int, prim: str, needed: Atom, text: str) -> None:
+    """Check that an axis is long enough for a slice of one element."""
+    enough = cx.emit(prim, cx.index(extent(cx, view, axis)), needed, name="enough")
+    message = f"axis {axis} of {view.cell.name!r} has no element for the slice {text}"
+    cx.check(enough, "IndexError", f"{message} (line {cx.loc.line})")
 
 
 def _slice(cx: Context, view: View, axis: int, item: Slice) -> Axis:

@@ -128,6 +128,7 @@ TABLE: dict[str, tuple] = {
     "histogram_counts": ("v", "return v[:4] * np.histogram(v, bins=4)[0]", V),
     # slices of one element
     "columns": ("A", "x, y = A[:, 0:1], A[:, -1:]\nreturn np.hstack((x.T - y, y * A[1:2]))", A),
+    "each_column": ("A", "s = A * A\nfor i in range(len(A)): s *= A[i : i + 1] + 2\nreturn s", A),
     "write_column": ("A, v", "c = A[:, 2:3]\nc *= v[:1]\nA[-1:] += v\nreturn A * c", A, V),
     "masked_root": ("v", "d = np.sqrt(v * v)\nreturn d[v * v > 0.4]", WITH_ZEROS[0]),
 }

@@ -1,6 +1,5 @@
 """A chain of anharmonic oscillators, leapfrog: every update can be undone."""
 
-
 SIZES = {
     "check": {"n": 6, "steps": 8},
     "S": {"n": 200, "steps": 2000},
