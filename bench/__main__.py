@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import report
+from bench import growth, report
 from bench.case import labels, load
 from bench.check import check
+from bench.gradbench.__main__ import main as gradbench
 from bench.peers import GROUPS, PEERS
 from bench.runner import Options, run
 
+#: suites that are not made of cases
+EXTRA = ("gradbench", "scale", "start")
 #: what a peer needs to be installed
 NEEDS = {"jax": "jax", "autograd": "autograd", "tangent": "tangent", "torch": "torch",
          "enzyme": "enzyme_ad"}  # fmt: skip
@@ -22,7 +26,8 @@ NEEDS = {"jax": "jax", "autograd": "autograd", "tangent": "tangent", "torch": "t
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    made.add_argument("cases", nargs="*", help="suites or suite/case; all by default")
+    words = "suites, suite/case, gradbench, scale, start; all by default"
+    made.add_argument("cases", nargs="*", help=words)
     made.add_argument("--preset", default="S", choices=("check", "S", "M"))
     made.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N")
     made.add_argument("--peers", default="", help=f"of {', '.join([*GROUPS, *PEERS])}")
@@ -38,8 +43,6 @@ def parser() -> argparse.ArgumentParser:
 
 def chosen_cases(words: list[str]) -> list[str]:
     known = list(labels())
-    if not words:
-        return known
     found = [k for w in words for k in known if k == w or k.split("/")[0] == w]
     missing = [w for w in words if not any(k == w or k.split("/")[0] == w for k in known)]
     if missing:
@@ -84,12 +87,17 @@ def check_all(names: list[str]) -> int:
 
 def main() -> int:
     options = parser().parse_args()
-    names = chosen_cases(options.cases)
+    words = options.cases or [*dict.fromkeys(n.split("/")[0] for n in labels()), *EXTRA]
+    names = chosen_cases([w for w in words if w not in EXTRA])
+    extra = [w for w in EXTRA if w in words]
     if options.list:
-        print("\n".join(names))
+        print("\n".join([*names, *extra]))
         return 0
     if options.check_only and not options.peers:
-        return min(check_all(names), 1)
+        failed = check_all(names)
+        if "gradbench" in extra:
+            failed += gradbench(["--preset", "small", "--min-runs", "1", "--min-seconds", "0"])
+        return min(failed, 1)
     base = Options(options.preset, 1, options.limit, options.rounds, check_only=options.check_only)
     each = [replace(base, threads=n) for n in options.threads]
     measured = []
@@ -98,12 +106,31 @@ def main() -> int:
         print(" | ".join(report.row(found)), flush=True)
         measured.append(found)
         report.write(measured, options.out)
-    print(report.markdown(measured))
+    if measured:
+        print(report.markdown(measured))
     bad = [m.case for m in measured for r in m.results.values()
            if r.peer == "ours" and r.status != "ok" or "OURS" in r.note]  # fmt: skip
     if bad:
         print("not right:", ", ".join(bad))
-    return min(len(bad), 1)
+    return min(len(bad) + run_extra(extra, options.out), 1)
+
+
+def run_extra(extra: list[str], folder: Path) -> int:
+    """The suites that are not made of cases; each writes a file of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for name in extra:
+        if name == "gradbench":
+            failed += gradbench(["--out", str(folder / "gradbench.json")])
+            continue
+        parts = []
+        for made in {"scale": growth.scale, "start": growth.start}[name]():
+            print(made.markdown(), flush=True)
+            parts.append(made)
+            content = [asdict(p) for p in parts]
+            (folder / f"{name}.json").write_text(json.dumps(content, indent=1))
+            (folder / f"{name}.md").write_text("\n".join(p.markdown() for p in parts))
+    return failed
 
 
 if __name__ == "__main__":

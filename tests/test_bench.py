@@ -9,9 +9,13 @@ import sys
 import numpy as np
 import pytest
 
-from bench import report
+from bench import generated, report
 from bench.case import labels, load
 from bench.check import apart, check, problem
+from bench.gradbench.evals import EVALS
+from bench.gradbench.inputs import generate
+from bench.gradbench.tool import evaluate, timed
+from bench.gradbench.validate import error, tolerance
 from bench.measure import seconds
 from bench.peers import PEERS
 from bench.runner import Measured, Result
@@ -76,6 +80,66 @@ def test_seconds_are_those_of_one_call() -> None:
     calls = []
     assert 0.0 < seconds(lambda: calls.append(0), at_least=1e-3) < 1e-3
     assert len(calls) > 10
+
+
+def converse(*messages: dict) -> list[dict]:
+    """What the tool answers, in a process of its own."""
+    text = "".join(json.dumps({"id": k, **m}) + "\n" for k, m in enumerate(messages))
+    command = [sys.executable, "-m", "bench.gradbench.tool"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_tool_speaks_the_protocol() -> None:
+    hello = {"kind": "evaluate", "module": "hello", "input": 3.0}
+    answers = converse(
+        {"kind": "start", "eval": "hello"},
+        {"kind": "define", "module": "hello"},
+        {"kind": "define", "module": "no such"},
+        {**hello, "function": "square"},
+        {"kind": "analysis", "of": 3, "valid": True},
+        {**hello, "function": "no such"},
+    )
+    assert [a["id"] for a in answers] == list(range(6))
+    assert answers[0]["tool"] == "s2s_ad"
+    assert answers[1]["success"] and not answers[2]["success"]
+    assert answers[3]["success"] and answers[3]["output"] == 9.0
+    assert [t["name"] for t in answers[3]["timings"]] == ["evaluate"]
+    assert answers[4] == {"id": 4}
+    assert not answers[5]["success"] and "KeyError" in answers[5]["error"]
+
+
+def test_runs_are_repeated_as_asked() -> None:
+    calls = []
+    result, timings = timed(lambda: calls.append(0) or len(calls), 5, 0.0)
+    assert (result, len(timings), len(calls)) == (6, 5, 6)
+    assert len(timed(lambda: None, 1, 0.001)[1]) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", EVALS)
+def test_gradbench(module: str) -> None:
+    """Every function of every eval, small, against formulas or finite differences."""
+    for _, given in generate(module, "small"):
+        for function in EVALS[module]:
+            found = evaluate(module, function, given)["output"]
+            assert error(module, function, given, found) <= tolerance(module, function), function
+
+
+def test_validation_sees_wrong_outputs() -> None:
+    (_, given), *_ = generate("llsq", "small")
+    x = np.array(given["x"])
+    assert error("llsq", "gradient", given, x.tolist()) > 1e-3
+    (_, given), *_ = generate("ode", "small")
+    assert error("ode", "gradient", given, [0.0] * len(given["x"])) == np.inf
+
+
+@pytest.mark.parametrize("make", (generated.straight, generated.mixed))
+def test_generated_programs_have_their_length(make) -> None:
+    for lines in (50, 300):
+        text = make(lines)
+        assert abs(len(text.splitlines()) - lines) < 16
+        compile(text, "generated", "exec")
 
 
 def test_peers_have_names() -> None:

@@ -11,7 +11,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def _outcome(
     return Outcome(*place, min(times) * 1e-9 if times else None, wrong, problem)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.gradbench", description=__doc__)
     parser.add_argument("modules", nargs="*", help=f"of {', '.join(EVALS)}; all by default")
     parser.add_argument("--preset", default="standard", choices=("small", "standard"))
@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--min-runs", type=int, default=5)
     parser.add_argument("--min-seconds", type=float, default=0.5)
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON of all outcomes")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     unknown = set(options.modules) - set(EVALS)
     if unknown:
         parser.error(f"no such module: {', '.join(sorted(unknown))}")

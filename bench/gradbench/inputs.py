@@ -1,4 +1,4 @@
-"""Inputs of the evals, as JSON, at a small size and at the sizes that are quoted for other tools."""
+"""Inputs of the evals, as JSON: small ones, and the sizes that are quoted for other tools."""
 
 from __future__ import annotations
 

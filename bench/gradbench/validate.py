@@ -64,7 +64,8 @@ def _gradient(
 
         pairs = [np.asarray(g).ravel() * v.ravel() for g, v in zip(found, directions)]
         size = sum(float(np.sum(np.abs(p))) for p in pairs)
-        return abs(sum(float(np.sum(p)) for p in pairs) - float(slope(curve))) / size
+        gap = abs(sum(float(np.sum(p)) for p in pairs) - float(slope(curve)))
+        return gap / size if size else np.inf
 
     return check
 

@@ -1,4 +1,4 @@
-"""NumPy functions that are written with others: np.roll, np.take, np.tril, np.cov, np.histogram, …"""
+"""NumPy functions that are written with others: np.roll, np.tril, np.cov, np.histogram, …"""
 
 from __future__ import annotations
 
