@@ -41,6 +41,7 @@ def place(cx: Context, view: View, items: Sequence[Any]) -> View:
         single = _single(cx, view, len(axes), item) if basic else None
         if single is not None:
             axes.append(Axis("index", single))
+            _inside(cx, view, len(axes) - 1, axes[-1])
             out.append(None)
             continue
         axis = _axis(cx, view, len(axes), item)
@@ -125,31 +126,16 @@ def _axis(cx: Context, view: View, axis: int, item: Any) -> Axis:
 def _single(cx: Context, view: View, axis: int, item: Any) -> Atom | None:
     """The index k of a slice `k:k+1` or `-1:`, of an axis whose extent is not known: it is taken
     for an index and a new axis, so that the slice is known to have one element and broadcasts.
-    Where the axis is too short, NumPy gives an empty slice; that is an error here."""
+    Where the axis is too short, NumPy gives an empty slice; here that is an IndexError."""
     dim = cx.state.facts.find(view.type.shape[axis])
     if not isinstance(item, Slice) or item.step not in (None, 1) or isinstance(dim, int):
         return None
     start, stop = (b.value if isinstance(b, Lit) else b for b in (item.start, item.stop))
     start = 0 if start is None else start
     if isinstance(start, Var) and cx.is_nonneg(start) and cx.after.get(stop) is start:
-        _reaches(cx, view, axis, "gt", start, f"{start.name}:{start.name} + 1")
         return start
-    if type(start) is not int or type(stop) is bool or stop != (start + 1 or None):
-        return None
-    needed = start + 1 if start >= 0 else -start
-    if needed > 1 or dim not in cx.state.facts.positive:
-        text = f"{start}:{'' if stop is None else stop}"
-        _reaches(cx, view, axis, "ge", cx.index(needed), text)
-        if needed == 1:
-            cx.state.facts.positive.add(dim)
-    return cx.index(start)
-
-
-def _reaches(cx: Context, view: View, axis: int, prim: str, needed: Atom, text: str) -> None:
-    """Check that an axis is long enough for a slice of one element."""
-    enough = cx.emit(prim, cx.index(extent(cx, view, axis)), needed, name="enough")
-    message = f"axis {axis} of {view.cell.name!r} has no element for the slice {text}"
-    cx.check(enough, "IndexError", f"{message} (line {cx.loc.line})")
+    known = type(start) is int and type(stop) is not bool and stop == (start + 1 or None)
+    return cx.index(start) if known else None
 
 
 def _slice(cx: Context, view: View, axis: int, item: Slice) -> Axis:

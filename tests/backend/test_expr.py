@@ -156,5 +156,5 @@ def test_arrays() -> None:
 def test_every_primitive_is_printed() -> None:
     tested = {e.prim for e in parse(ARRAY_PROGRAM).body.eqns}
     tested |= {e.prim for e in scalar_function().body.eqns}
-    elsewhere = {"if", "for", "while", "assert", "grow", "copy", "store", "empty", "all"}
+    elsewhere = {"if", "for", "while", "assert", "inside", "grow", "copy", "store", "empty", "all"}
     assert set(PRIMS) <= tested | elsewhere
