@@ -1,8 +1,8 @@
 """The peers: how each runs a case. A peer is prepared in a process of its own (bench/worker.py).
 
 Each is a function from a problem to `run()`. A gradient's `run` gives the gradients, in the order
-of `wrt`, and returns only when they are there; a primal's gives the outputs. `Refused` is raised
-where a peer has no form of the program; any other exception is its own refusal.
+of `wrt`, and returns only when they are there; a primal's gives the outputs. `Absent` is raised
+where there is no form of the program for the peer; any other exception is its own refusal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 Run = Callable[[], Any]
 
 
-class Refused(Exception):
+class Absent(Exception):
     """There is no form of this program for the peer."""
 
 
@@ -101,7 +101,7 @@ def _numba(at: Problem) -> Run:
 
 def _looped(at: Problem) -> Run:
     if at.case.looped is None:
-        raise Refused("no looped form")
+        raise Absent("no looped form")
     return _primal(at, _compiled(at.case, at.case.looped))
 
 
@@ -110,7 +110,7 @@ def _jax_objective(case: Case, form: str) -> Callable:
 
     twin = case.twin(form)
     if twin is None:
-        raise Refused(f"no {form} form")
+        raise Absent(f"no {form} form")
     count = len(case.parameters)
 
     def objective(*values: Any) -> Any:
@@ -157,7 +157,7 @@ def _torch(at: Problem) -> Run:
 
     twin = getattr(at.case.module, "torch_idiomatic", None)
     if twin is None:
-        raise Refused("no torch form")
+        raise Absent("no torch form")
     count = len(at.case.parameters)
     values = [torch.as_tensor(v) if _is_float(v) else v for v in at.values]
 

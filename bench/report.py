@@ -54,7 +54,7 @@ def row(measured: Measured) -> list[str]:
 
     def cell(name: str) -> str:
         result = results.get(name)
-        if result is None:
+        if result is None or result.status == "absent":
             return ""
         return time_text(result.seconds) if result.status == "ok" else result.status
 

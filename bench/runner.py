@@ -49,9 +49,9 @@ class Options:
 
 @dataclass
 class Result:
-    """One peer on one case. `status` is ok, wrong, refused, or slow (over the limit); `error` is
-    the distance from our gradient, for primals from NumPy's results, for ours from finite
-    differences."""
+    """One peer on one case. `status` is ok, wrong, refused, slow (over the limit), or absent (there
+    is no form of the program for this peer). `error` is the distance from our gradient; for primals
+    from NumPy's results, for ours from finite differences."""
 
     peer: str
     gradient: bool
@@ -199,7 +199,7 @@ class _Judge:
     def judge(self, name: str, answer: dict[str, Any]) -> Result:
         peer = PEERS[name]
         if not answer["ok"]:
-            status = "slow" if "slow" in answer else "refused"
+            status = next(s for s in ("slow", "absent", "refused") if s in answer)
             return Result(name, peer.gradient, status, answer.get(status, ""))
         with np.load(self.file(name)) as stored:
             found = [stored[f"arr_{k}"] for k in range(len(stored.files))]

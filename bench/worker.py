@@ -2,7 +2,7 @@
 
     {"do": "prepare", "to": FILE}   compile and run once; the results go to FILE (.npz)
                                     -> {"ok": true, "seconds": first call}
-                                    or {"ok": false, "refused": reason}
+                                    or {"ok": false, "refused": reason}, or "absent"
     {"do": "time", "at_least": S}   -> {"ok": true, "seconds": least time of one run}
 
 What libraries print goes to stderr.
@@ -23,7 +23,7 @@ import numpy as np
 from bench.case import load
 from bench.check import Problem, problem
 from bench.measure import seconds
-from bench.peers import PEERS, Peer
+from bench.peers import PEERS, Absent, Peer
 
 
 class Worker:
@@ -52,6 +52,8 @@ def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
         do = {"prepare": worker.prepare, "time": worker.time}[request.pop("do")]
         try:
             answer = {"ok": True, **do(**request)}
+        except Absent as error:
+            answer = {"ok": False, "absent": str(error)}
         except Exception as error:  # whatever a peer raises is its refusal
             first = (str(error).strip() or "no message").splitlines()[0][:200]
             answer = {"ok": False, "refused": f"{type(error).__name__}: {first}"}
