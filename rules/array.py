@@ -164,7 +164,10 @@ def _mul_t(t, eqn, ct):
 @transpose("div")
 def _div_t(t, eqn, ct):
     a, b = eqn.ins
-    t.add(a, unbroadcast(ct / t.value(b), a.type.shape))
+    quotient = ct / t.value(b)
+    if eqn.params.get("pole"):
+        quotient = select(ct.equals(0.0), 0.0, quotient)
+    t.add(a, unbroadcast(quotient, a.type.shape))
 
 
 @transpose("select")

@@ -187,6 +187,11 @@ class Expressions:
             return py.call("np.int32", node)
         return node
 
+    def factorisation(self, eqn: Eqn) -> ast.expr:
+        """numba's np.linalg gives Fortran's order."""
+        made = py.call(f"np.linalg.{eqn.prim}", self.atom(eqn.ins[0]))
+        return py.call("np.ascontiguousarray", made)
+
     def compare(self, eqn: Eqn) -> ast.expr:
         left, right = self.operands(eqn)
         return py.compare(left, COMPARE[eqn.prim], right)
@@ -414,6 +419,7 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     **dict.fromkeys(("erf", "erfc", "gamma", "lgamma"), _E.special_function),
     **dict.fromkeys(("empty", "full"), _E.create),
     **dict.fromkeys(("concatenate", "stack"), _E.join),
+    **dict.fromkeys(("cholesky", "inv"), _E.factorisation),
     "not": _E.negation, "neg": _E.minus, "abs": _E.absolute, "pow": _E.power,
     "select": _E.select, "if": _E.conditional, "convert": _E.convert,
     "stop_gradient": _E.identity, "iota": _E.iota, "copy": _E.copy, "dim": _E.dim,

@@ -266,6 +266,8 @@ def _remember(cx: Context, prim: str, a: Any, b: Any, out: Any) -> None:
         cx.nonneg.add(out)
     if prim == "add" and type(a) is int:
         a, b = b, a
+    if prim == "add" and type(b) is int and b == 1 and isinstance(a, Var):
+        cx.after[out] = a
     if prim in ("add", "sub") and type(b) is int and a in cx.affine:
         symbol, offset = cx.affine[a]
         offset += b if prim == "add" else -b

@@ -1,4 +1,4 @@
-"""NumPy functions that are written with others: np.roll, np.take, np.tril, np.polyval, …"""
+"""NumPy functions that are written with others: np.roll, np.tril, np.cov, np.histogram, …"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import scipy.special
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.creation import iota
+from s2s_ad.frontend.creation import astype, filled, iota, linspace
 from s2s_ad.frontend.elementary import positive, strong, where
 from s2s_ad.frontend.errors import (
     ShapeError,
@@ -18,12 +18,13 @@ from s2s_ad.frontend.errors import (
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.iteration import static_items
-from s2s_ad.frontend.memory import expanded, extent
-from s2s_ad.frontend.reductions import axis_of, need_array
+from s2s_ad.frontend.linear import matmul
+from s2s_ad.frontend.memory import expanded, extent, transposed
+from s2s_ad.frontend.reductions import axis_of, mean, need_array
 from s2s_ad.frontend.registry import FUNCTIONS, handles
 from s2s_ad.frontend.shaping import stack
-from s2s_ad.frontend.subscripts import Slice, get
-from s2s_ad.frontend.values import View
+from s2s_ad.frontend.subscripts import Slice, flat, get, place, put
+from s2s_ad.frontend.values import View, is_scalar
 
 ALL = Slice(None, None, None)
 
@@ -84,6 +85,60 @@ def _triangle(fn: Any, prim: str) -> None:
 
 _triangle(np.tril, "le")
 _triangle(np.triu, "ge")
+
+
+@handles(np.cov)
+def cov(
+    cx: Context, m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None
+) -> Any:
+    """Each row is a variable, or with `rowvar=False` each column."""
+    x = need_array(cx, m, "np.cov")
+    if y is not None or x.type.ndim > 2 or not isinstance(rowvar, bool):
+        cx.fail(UnsupportedCallError, "np.cov takes one array with one or two axes, and rowvar=")
+    rank = x.type.ndim
+    x = expanded(cx, x, (0,)) if rank == 1 else x if rowvar else transposed(cx, x, (1, 0))
+    dtype, _ = ar.dtype_of(cx, x)
+    if dtype in ("c64", "c128"):
+        cx.fail(UnsupportedCallError, "np.cov of complex arrays is not supported")
+    x = cx.fresh(ar.convert(cx, x, "f64"))
+    x = ar.binary(cx, "sub", x, mean(cx, x, 1, keepdims=True))
+    less = ddof if ddof is not None else 0 if bias else 1
+    count = ar.binary(cx, "sub", extent(cx, x, 1), less)
+    total = ar.binary(cx, "div", matmul(cx, x, transposed(cx, x, (1, 0))), count)
+    return get(cx, total, [0, 0]) if rank == 1 else total
+
+
+@handles(np.histogram)
+def histogram(cx: Context, a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """Bins of equal width: (counts or sums of weights, edges). As in NumPy, a position that
+    rounding has put on the wrong side of an edge is corrected."""
+    x = need_array(cx, a, "np.histogram")
+    x = x if x.type.ndim == 1 else flat(cx, x)
+    if not is_scalar(bins) or ar.KIND[ar.dtype_of(cx, bins)[0]] != 1 or range is not None:
+        cx.fail(UnsupportedCallError, "np.histogram takes a number of bins, and no range=")
+    low, high = FUNCTIONS[np.min](cx, x), FUNCTIONS[np.max](cx, x)
+    flat_data = ar.binary(cx, "eq", low, high)
+    low, high = (
+        where(cx, flat_data, ar.binary(cx, prim, end, 0.5), end)
+        for prim, end in (("sub", low), ("add", high))
+    )
+    edges = linspace(cx, low, high, ar.binary(cx, "add", bins, 1))
+    share = ar.binary(cx, "div", ar.binary(cx, "sub", x, low), ar.binary(cx, "sub", high, low))
+    at = astype(cx, ar.binary(cx, "mul", share, bins), np.int64)
+    last = ar.binary(cx, "sub", bins, 1)
+    at = ar.elementwise(cx, "minimum", (at, last), "i64")
+    below = ar.binary(cx, "lt", x, get(cx, edges, [at]))
+    beyond = ar.binary(cx, "ge", x, get(cx, edges, [ar.binary(cx, "add", at, 1)]))
+    beyond = ar.elementwise(cx, "and", (beyond, ar.binary(cx, "ne", at, last)), "bool")
+    at = ar.binary(cx, "sub", ar.binary(cx, "add", at, beyond), below)
+    dtype = "i64" if weights is None else ar.dtype_of(cx, ar.as_array(cx, weights))[0]
+    out = filled(cx, bins, 0, dtype)
+    if weights is not None:
+        weights = need_array(cx, weights, "np.histogram")
+        weights = weights if weights.type.ndim == 1 else flat(cx, weights)
+        ar.match(cx, x, 0, weights, 0, "data and weights")
+    put(cx, place(cx, out, [at]), 1 if weights is None else weights, "accum")
+    return out, edges
 
 
 @handles(np.polyval)

@@ -71,8 +71,9 @@ class State:
 class Context:
     """The interpreter's state. `weak` holds the variables that are Python numbers when running
     (they take the dtype of what they meet), `nonneg` those that are never negative, `affine` those
-    that are an extent plus a constant; `blurred` the pairs of cells that may share memory and that
-    identities do not tell apart; `exact` says that identities are carried."""
+    that are an extent plus a constant, `after` those that are one more than another; `blurred` the
+    pairs of cells that may share memory and that identities do not tell apart; `exact` says that
+    identities are carried."""
 
     def __init__(self, exact: bool = False) -> None:
         self.exact = exact
@@ -85,6 +86,7 @@ class Context:
         self.weak: set[Var] = set()
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
+        self.after: dict[Var, Var] = {}
         self.blurred: set[frozenset[Cell]] = set()
         self.numbers: dict[Cell, int] = {}  # the identities of cells, in the order of their use
         self.identity: dict[Cell, Atom] = {}  # of joined cells

@@ -67,7 +67,7 @@ def full(cx: Context, shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return filled(cx, shape, fill_value, dtype_arg(cx, dtype, ar.dtype_of(cx, fill_value)[0]))
 
 
-@handles(np.empty)
+@handles(np.empty, np.ndarray)
 def empty(cx: Context, shape: Any, dtype: Any = None) -> Any:
     name = dtype_arg(cx, dtype, "f64")
     atoms, dims = extents(cx, shape)

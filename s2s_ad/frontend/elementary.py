@@ -322,7 +322,16 @@ _math_binary("arctan2", math.atan2)
 _math_binary("hypot", math.hypot)
 _math_binary("copysign", math.copysign)
 _math_binary("fmod", math.fmod)
-_numpy_binary("fmod", np.fmod)
+
+
+@handles(np.fmod)
+def fmod(cx: Context, x1: Any, x2: Any) -> Any:
+    a, b = (ar.as_array(cx, v) for v in (x1, x2))
+    if ar.KIND[ar.result_dtype(cx, (a, b))[0]] < 2:
+        cx.fail(UnsupportedTypeError, "np.fmod of integers is not supported", "use np.mod")
+    return ar.binary(cx, "fmod", a, b)
+
+
 for _prim, _fn in (
     ("bit_and", np.bitwise_and),
     ("bit_or", np.bitwise_or),

@@ -216,7 +216,10 @@ def contains(cx: Context, container: Any, value: Any) -> Any:
         container = tuple(container)
     known = (tuple, list, frozenset, str, range)
     if isinstance(container, known) and not is_dynamic(container) and not is_dynamic(value):
-        return (value.value if isinstance(value, Lit) else value) in container
+        try:
+            return (value.value if isinstance(value, Lit) else value) in container
+        except TypeError as error:
+            cx.fail(UnsupportedTypeError, f"`in`: {error}")
     if is_array(container):
         return calls.call(cx, builtins.any, [ar.compare(cx, "eq", container, value)], {})
     if isinstance(container, range):
@@ -292,7 +295,7 @@ def array_attribute(cx: Context, value: Any, attr: str) -> Any:
         return np.dtype(DTYPES[value.type.dtype][0])
     if attr == "T":
         return transposed(cx, value, tuple(reversed(range(rank)))) if rank else value
-    if attr == "flat":
+    if attr == "flat" and is_array(value):
         return subscripts.flat_place(cx, value, ".flat")
     if attr == "real" and value.type.dtype not in ("c64", "c128"):
         return value

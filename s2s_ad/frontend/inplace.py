@@ -12,7 +12,12 @@ from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.creation import iota
 from s2s_ad.frontend.elementary import where as choose
-from s2s_ad.frontend.errors import ShapeError, UnsupportedCallError, UnsupportedTypeError
+from s2s_ad.frontend.errors import (
+    ShapeError,
+    StaticValueError,
+    UnsupportedCallError,
+    UnsupportedTypeError,
+)
 from s2s_ad.frontend.memory import expanded, extent
 from s2s_ad.frontend.reductions import axis_of
 from s2s_ad.frontend.registry import handles
@@ -42,7 +47,7 @@ def copyto(cx: Context, dst: Any, src: Any, casting: Any = "same_kind", where: A
 def fill(cx: Context, x: Any, value: Any) -> None:
     if not is_scalar(ar.as_array(cx, value)):
         cx.fail(UnsupportedTypeError, f".fill takes a number, not {describe(value)}")
-    put(cx, x, value)
+    put(cx, target(cx, x, ".fill"), value)
 
 
 @handles(np.put)
@@ -94,6 +99,8 @@ def fill_diagonal(cx: Context, a: Any, val: Any) -> None:
 
 @handles(np.diag_indices)
 def diag_indices(cx: Context, n: Any, ndim: Any = 2) -> Any:
+    if type(ndim) is not int:
+        cx.fail(StaticValueError, "the number of axes must be known when compiling")
     return (iota(cx, n),) * ndim
 
 

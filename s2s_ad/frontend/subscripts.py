@@ -11,7 +11,7 @@ from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, StaticValueError, SubscriptError
 from s2s_ad.frontend.memory import FULL, contiguous, extent, read, subview, transposed, write
 from s2s_ad.frontend.values import Reshape, Sub, View, describe, is_array, is_atom, is_scalar
-from s2s_ad.ir.core import Atom, Lit
+from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.subscript import Axis
 from s2s_ad.ir.types import BOOL, Type
 
@@ -34,9 +34,15 @@ def place(cx: Context, view: View, items: Sequence[Any]) -> View:
     view, items = _gathered_first(cx, view, items)
     axes: list[Axis] = []
     out: list[int | None] = []
-    kept, gathered = 0, False
+    kept, gathered, basic = 0, False, not any(map(is_array, items))
     for item in items:
         if item is None:
+            out.append(None)
+            continue
+        single = _single(cx, view, len(axes), item) if basic else None
+        if single is not None:
+            axes.append(Axis("index", single))
+            _inside(cx, view, len(axes) - 1, axes[-1])
             out.append(None)
             continue
         axis = _axis(cx, view, len(axes), item)
@@ -135,6 +141,21 @@ def _axis(cx: Context, view: View, axis: int, item: Any) -> Axis:
     if isinstance(atom, Lit) and isinstance(dim, int) and not -dim <= atom.value < dim:
         cx.fail(SubscriptError, f"index {atom.value} is out of bounds for an axis of extent {dim}")
     return Axis("index", atom)
+
+
+def _single(cx: Context, view: View, axis: int, item: Any) -> Atom | None:
+    """The index k of a slice `k:k+1` or `-1:`, of an axis whose extent is not known: it is taken
+    for an index and a new axis, so that the slice is known to have one element and broadcasts.
+    Where the axis is too short, NumPy gives an empty slice; here that is an IndexError."""
+    dim = cx.state.facts.find(view.type.shape[axis])
+    if not isinstance(item, Slice) or item.step not in (None, 1) or isinstance(dim, int):
+        return None
+    start, stop = (b.value if isinstance(b, Lit) else b for b in (item.start, item.stop))
+    start = 0 if start is None else start
+    if isinstance(start, Var) and cx.is_nonneg(start) and cx.after.get(stop) is start:
+        return start
+    known = type(start) is int and type(stop) is not bool and stop == (start + 1 or None)
+    return cx.index(start) if known else None
 
 
 def _slice(cx: Context, view: View, axis: int, item: Slice) -> Axis:

@@ -233,6 +233,8 @@ _RULES |= {
     "argmax": _arg(np.argmax), "argmin": _arg(np.argmin),
     "cumsum": _cumsum,
     "dot": lambda eqn, a, b: a @ b,
+    "cholesky": lambda eqn, a: np.linalg.cholesky(a),
+    "inv": lambda eqn, a: np.linalg.inv(a),
     "load": _load, "store": _store, "accum": _accum, "grow": _grow,
     "nonzero": lambda eqn, mask: np.nonzero(mask)[0],
 }  # fmt: skip

@@ -233,7 +233,14 @@ def _dot(ins, params, regions):
     return (Type(dtype, a.shape[:-1] + (b.shape[1:] if b.ndim == 2 else ())),)
 
 
+def _square(ins, params, regions):
+    (a,) = ins
+    _require(a.type.ndim == 2 and a.type.dtype in ("f32", "f64"), "a real square matrix is needed")
+    return (a.type,)
+
+
 _register("dot", "contract", _dot, cheap=False)
+_register("cholesky inv", "contract", _square, cheap=False)  # A: np.linalg; A's lower triangle, A
 
 
 # --- indexing (see subscript.py for the spec) ----------------------------------------------------

@@ -149,7 +149,15 @@ func f(x: f64[n], A: f64[n, m], k: i64[p], c: bool[n]) {
   t.2: f64[n, m] = broadcast o14, n, m {axes=(0,)}
   o45: f64[n, m] = mul A, t.2
   o46: f64[n, m] = stop_gradient A
-  return o1, o2, o3, o4, o5, o6, o7, o8, o9, o10, o11, o12, o13, o14, o15, o16, o17, o18, o19, o20, o21, o22, o23, o24, o25, o26, o27, o28, o29, o30, o31, o32, o33, o34, o35, o36, o37, o38, o39, o40, o41, o42, o43, o44, o45, o46
+  o47: f64[n, m] = inv A
+  s: f64[n, n] = dot A, o1
+  i1: i64[n, 1] = expand o34 {axes=(1,)}
+  i2: i64[1, n] = expand o34 {axes=(0,)}
+  i3: bool[n, n] = eq i1, i2
+  i4: f64[n, n] = convert i3 {dtype='f64'}
+  s1: f64[n, n] = add s, i4
+  o48: f64[n, n] = cholesky s1
+  return o1, o2, o3, o4, o5, o6, o7, o8, o9, o10, o11, o12, o13, o14, o15, o16, o17, o18, o19, o20, o21, o22, o23, o24, o25, o26, o27, o28, o29, o30, o31, o32, o33, o34, o35, o36, o37, o38, o39, o40, o41, o42, o43, o44, o45, o46, o47, o48
 }
 """  # noqa: E501
 

@@ -50,7 +50,7 @@ NOT_CALLED = """
 def outcome(fn: Callable, args: tuple) -> str:
     """ "ok", an error's code, or why it is neither. What fails when running may do so."""
     try:
-        check(fn, *args)
+        check(fn, *map(copy.deepcopy, args))  # an argument that is `out` is no other argument
         return "ok"
     except S2SError as error:
         assert str(error).startswith(f"{error.code}: ")
