@@ -5,7 +5,8 @@ may be 0), a matrix with rows of that length, an index vector, and a vector in s
 is not differentiated. A global vector `W` is a work array. Values stay small and divisors away from
 zero; conditions that depend on the floats are written `COND(…)`, so that a run can record them and
 a finite difference that flips one is recognised. `a` and `B` are written in place, `b` may be
-rebound, local buffers are swapped.
+rebound, local buffers are swapped, objects with
+fields and methods and lists that loops append to come and go.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class RandomProgram:
 class Scope:
     """Names that may be read. `ints` are any integers; `places` are indices of a vector, `after`
     those that are at least 1. `views` are vectors of the full length that alias `a` or `B`,
-    `buffers` local vectors."""
+    `buffers` local vectors, `objects` have the fields `u`, `v` (numbers) and `w` (a vector)."""
 
     scalars: tuple[str, ...] = ("x", "y")
     vectors: tuple[str, ...] = ("a", "b")
@@ -76,6 +77,7 @@ class Scope:
     after: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
     in_loop: bool = False
     depth: int = 0
 
@@ -133,7 +135,7 @@ class Writer:
         if depth == 0:
             return self.pick((leaf(s), leaf(s), self.pick(LITERALS)))
         u, v = self.scalar(s, depth - 1), self.scalar(s, depth - 1)
-        kind = self.pick(range(10 if self.helpers else 9))
+        kind = self.pick(range(10 if HELPERS[0] in self.helpers else 9))
         if kind == 6:
             return f"0.2 * np.sum({self.vector(s, depth - 1)})"
         if kind == 7:
@@ -204,7 +206,11 @@ class Writer:
         simple += [self.view, self.rebind, self.local, self.work, self.buffer]
         if len(s.buffers) > 1:
             simple += [self.swap, self.swap]
-        if self.helpers:
+        if OBJECT in self.helpers:
+            simple += [self.make_object]
+            simple += [self.field, self.field, self.method] if s.objects else []
+            simple += [self.append] if s.depth < 3 else []
+        if HELPERS[0] in self.helpers:
             simple.append(self.call)
         if self.budget > 0 and s.depth < 3:
             return self.pick((*simple, self.loop, self.loop, self.loop, self.branch, self.branch))(
@@ -291,6 +297,36 @@ class Writer:
         self.write(s, f"{scalar} = h1({target}, {self.scalar(s, 1)}, {self.pick(s.ints)})")
         return s
 
+    def make_object(self, s: Scope) -> Scope:
+        name = self.name("o")
+        alias = self.pick(("", *s.objects))
+        made = f"Particle({self.scalar(s, 0)}, {self.bounded(s)}, {self.pick(s.vectors)})"
+        self.write(s, f"{name} = {alias or made}")
+        return replace(s, objects=(*s.objects, name), vectors=(*s.vectors, f"{name}.w"))
+
+    def field(self, s: Scope) -> Scope:
+        """A field is assigned; what it holds can be read wherever a number can."""
+        name = f"{self.pick(s.objects)}.{self.pick('uv')}"
+        self.write(s, f"{name} {self.pick(('=', '+= 0.3 *', '*='))} ({self.bounded(s)})")
+        return s if name in s.scalars else replace(s, scalars=(*s.scalars, name))
+
+    def method(self, s: Scope) -> Scope:
+        self.write(s, f"{self.pick(s.objects)}.push({self.scalar(s, 1)})")
+        return s
+
+    def append(self, s: Scope) -> Scope:
+        """A list that grows in a loop, perhaps not in every iteration, and becomes an array."""
+        items, i, inner = self.name("l"), self.name("i"), s.deeper(in_loop=True)
+        self.write(s, f"{items} = []")
+        self.write(s, f"for {i} in range({self.pick(('k', '3', 'len(a)'))}):")
+        inner = replace(inner, ints=(*s.ints, i))
+        if self.pick((True, False)):
+            self.write(inner, f"if {self.condition(inner)}:")
+            inner = inner.deeper()
+        self.write(inner, f"{items}.append({self.bounded(inner)})")
+        self.write(s, f"{self.pick(s.scalars)} = 0.1 * np.sum(np.array({items}))")
+        return s
+
     def loop(self, s: Scope) -> Scope:
         i, inner = self.name("i"), s.deeper(in_loop=True)
         kind = self.pick(("range", "places", "after", "down", "values", "while", "while"))
@@ -369,11 +405,23 @@ HELPERS = (
     "    return total\n\n",
 )
 
+OBJECT = (
+    "class Particle:\n"
+    "    def __init__(self, u, v, w):\n"
+    "        self.u = u\n"
+    "        self.v = v\n"
+    "        self.w = w\n\n"
+    "    def push(self, h):\n"
+    "        self.v -= 0.2 * np.sin(self.u) * h\n"
+    "        self.u += 0.3 * self.v\n\n"
+)
+
 
 @st.composite
 def random_programs(draw) -> RandomProgram:
     length, rows = draw(st.sampled_from((3, 4, 2, 1, 3, 4, 2, 0))), draw(st.sampled_from((2, 3, 1)))
     helpers = HELPERS if draw(st.booleans()) else ()
+    helpers += (OBJECT,) if draw(st.integers(0, 2)) == 0 else ()
     writer = Writer(draw, length, rows, helpers, tuple_value=draw(st.booleans()))
     scope = Scope()
     writer.write(scope, "b = b.copy()")

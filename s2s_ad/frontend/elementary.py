@@ -97,11 +97,6 @@ for _name, _special in (
     _numpy_unary(_name, _special)
 
 
-for _name, _numpy in (("gamma", scipy.special.gamma), ("lgamma", scipy.special.gammaln)):
-    _math_unary(_name, getattr(math, _name))
-    _numpy_unary(_name, _numpy)
-
-
 @handles(math.log)
 def math_log(cx: Context, x: Any, base: Any = None) -> Any:
     if is_number(x) and (base is None or is_number(base)):

@@ -155,8 +155,6 @@ WITH_OUT = frozenset(
     "dot matmul sum prod cumsum cumprod clip mean var std max min amax amin any all argmax argmin "
     "take concatenate stack outer round ptp".split()
 )
-#: The number of operands after which a positional argument of a ufunc is its `out`.
-OPERANDS = {name: fn.nin for name, fn in vars(np).items() if isinstance(fn, np.ufunc)}
 
 Call = Callable[[Sequence[Any], Mapping[str, Any]], Any]
 
@@ -167,7 +165,7 @@ def with_out(
     """`fn(*args, **kwargs)`, where `out` may say where the result goes: it is computed, and then
     stored there; the value is `out` itself. `invoke` calls `fn` without it."""
     ufunc = isinstance(fn, np.ufunc)
-    operands = OPERANDS.get(name, 0) if ufunc else len(args)
+    operands = fn.nin if ufunc else len(args)  # what follows is its `out`
     out = kwargs.get("out", args[operands] if len(args) == operands + 1 else None)
     if "out" not in kwargs and out is None or not (ufunc or name in WITH_OUT):
         return invoke(args, kwargs)
