@@ -21,6 +21,10 @@ Options that every transformation takes:
                   foreign memory
 - `math="vector"` compiled loops compute several values of exp, sin, log, … at a time, where the
                   machine can (accurate to 4 ulp); "scalar": one at a time (libm's 1 ulp or so)
+- `fastmath=False` True lets the compiler replace arithmetic by what is equal but for rounding:
+                  terms in another order, fused multiplications and additions, reciprocals in
+                  place of divisions. Some loops are up to 1.5 times faster; comparisons of what
+                  would be equal may come out either way, compensated sums are not compensated
 
 Functions are specialised for the types of a call: dtypes, ranks, which extents are 1, the structure
 of containers, and the values of strings, bools, None and functions.
@@ -70,11 +74,13 @@ class Derivative:
         invert: bool = False,
         boundscheck: bool = True,
         math: str = "vector",
+        fastmath: bool = False,
     ) -> None:
         if not callable(fn):
             raise ArgumentTypeError(f"a function is needed, not a {type(fn).__name__}")
         check_option("math", math, MATH)
-        self._fn, self._wrt, self._jit, self._math = fn, wrt, jit, math
+        self._fn, self._wrt, self._jit = fn, wrt, jit
+        self._math, self._fastmath = math, fastmath
         inherited = fn._static if isinstance(fn, Derivative) else ()
         self._static = (*inherited, *((static,) if isinstance(static, str) else static))
         self._outputs, self._donate, self._invert = outputs, donate, invert
@@ -146,8 +152,9 @@ class Derivative:
             entry = self._known.get(arguments)
             if entry is None or not entry.fresh():
                 derived = self.derived(arguments)
+                vector = self._math == "vector"
                 self._known[arguments] = entry = specialise(
-                    derived, self._jit, self._level, self._math == "vector"
+                    derived, self._jit, self._level, vector, self._fastmath
                 )
         return entry
 

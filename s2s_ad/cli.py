@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
             "--math", choices=api.MATH, default="vector", help="how loops compute exp, sin, …"
         )
         command.add_argument(
+            "--fastmath", action="store_true", help="let the compiler round differently"
+        )
+        command.add_argument(
             "-o", metavar="OUT.py", help="where to write; standard output if absent"
         )
         command.set_defaults(run=_generate, mode=mode)
@@ -105,7 +108,8 @@ def _generate(options: argparse.Namespace) -> None:
     fn, name = _load(options.function)
     derived = _derived(options, fn, options.mode)
     header, vector = _header(options, fn), options.math == "vector"
-    text = standalone(derived, f"{name}_{options.mode}", options.level, header, vector)
+    name = f"{name}_{options.mode}"
+    text = standalone(derived, name, options.level, header, vector, options.fastmath)
     compile(text, options.o or "<standard output>", "exec")
     if options.o is None:
         sys.stdout.write(text)
@@ -242,6 +246,7 @@ def _header(options: argparse.Namespace, fn: Callable[..., Any]) -> str:
     chosen["--math"] = options.math
     for option, value in (*chosen.items(), ("-o", options.o)):
         parts += [option, value] if value is not None else []
+    parts += ["--fastmath"] if options.fastmath else []
     parts += ["--invert"] if options.invert else []
     parts += ["--no-boundscheck"] if options.no_boundscheck else []
     shown = " ".join(f"{k.lstrip('-')}={v}" for k, v in chosen.items() if v is not None)

@@ -397,10 +397,13 @@ def _pullback_maker(
     return finish
 
 
-def specialise(derived: Derived, jit: bool, level: str, vector: bool) -> Specialisation:
+def specialise(
+    derived: Derived, jit: bool, level: str, vector: bool, fastmath: bool = False
+) -> Specialisation:
     """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported).
-    With `vector`, loops call functions that the compiler can vectorise."""
+    With `vector`, loops call functions that the compiler can vectorise; with `fastmath`, it may
+    compute what is equal but for rounding."""
     funcs = derived.funcs(level, numpy=not jit)
-    text = emit_module(funcs, jit=jit, vector=vector and jit)
+    text = emit_module(funcs, jit=jit, vector=vector and jit, fastmath=fastmath)
     kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
     return Specialisation(derived, funcs, kernels, jit)

@@ -33,9 +33,17 @@ def _array(x, dtype, shape):
 '''
 
 
-def standalone(derived: Derived, name: str, level: str, header: str, vector: bool = True) -> str:
+def standalone(
+    derived: Derived,
+    name: str,
+    level: str,
+    header: str,
+    vector: bool = True,
+    fastmath: bool = False,
+) -> str:
     """The text of a module whose function `name` computes `derived`. With `vector`, its loops call
-    the vector functions of s2s_ad where that is installed, and NumPy's where it is not.
+    the vector functions of s2s_ad where that is installed, and NumPy's where it is not; with
+    `fastmath`, the compiler may compute what is equal but for rounding.
 
     CommandError where it would need s2s_ad or the user's own classes.
     """
@@ -45,7 +53,8 @@ def standalone(derived: Derived, name: str, level: str, header: str, vector: boo
     blocks = ["".join(f"{constant} = {text}\n" for constant, text in constants.items())]
     blocks += [_ARRAY if "_array(" in wrapper else "", wrapper]
     plain = "\n\n".join(filter(None, blocks))
-    return emit_module(funcs, header=header, jit=True, optional=True, plain=plain, vector=vector)
+    options = {"vector": vector, "fastmath": fastmath}
+    return emit_module(funcs, header=header, jit=True, optional=True, plain=plain, **options)
 
 
 def _constants(derived: Derived) -> dict[str, str]:

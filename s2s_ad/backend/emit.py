@@ -37,27 +37,39 @@ UNCOMPILED = "uncompiled"
 
 
 def emit(
-    func: Func, *, doc: str = "", jit: bool = True, vector: Collection[tuple[str, str]] = ()
+    func: Func,
+    *,
+    doc: str = "",
+    jit: bool = True,
+    vector: Collection[tuple[str, str]] = (),
+    unordered: Collection[Eqn] = (),
 ) -> str:
     """The `def` statement of `func`, which must have gone through `inplace`.
 
     Results that `func.mutated` names are written into the arguments; the others are returned: one
     bare, several as a tuple. `doc` becomes the docstring. With `jit` what numba cannot compile
     stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
-    which scalars are computed by the functions of `backend.vecmath`.
+    which scalars are computed by the functions of `backend.vecmath`; `unordered` are additions and
+    products that may be done in any order, which others of these functions say.
     """
-    return _Printer(func, jit, vector).function(doc)
+    return _Printer(func, jit, vector, unordered).function(doc)
 
 
 class _Printer:
-    def __init__(self, func: Func, jit: bool, vector: Collection[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        func: Func,
+        jit: bool,
+        vector: Collection[tuple[str, str]],
+        unordered: Collection[Eqn],
+    ) -> None:
         self.func, self.jit = func, jit
         sharing = Sharing(func)
         self.plan = fold(func, sharing)
         self.names = assign_names(func, self.plan, sharing)
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
         numpy = None if jit else numpy_scalars(func)
-        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector)
+        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, unordered)
         self.uses = Counter(region_uses(func.body))
         self.lines = py.Lines()
         self.commented: object = None  # the user's line that the last comment showed
@@ -135,8 +147,9 @@ class _Printer:
         value, target = self.ex.eqn(eqn), self.name(eqn.out)
         if isinstance(value, ast.Name) and value.id == target:
             return []
-        if not eqn.out.type.is_array and self.augments(eqn, target) and eqn.prim in BINARY:
-            if isinstance(value, ast.BinOp) and py.same(value.left, py.name(target)):
+        augments = not eqn.out.type.is_array and self.augments(eqn, target) and eqn.prim in BINARY
+        if augments and isinstance(value, ast.BinOp):
+            if py.same(value.left, py.name(target)):
                 return [py.augment(target, type(value.op), value.right)]
             if eqn.prim == "add" and py.same(value.right, py.name(target)):
                 return [py.augment(target, ast.Add, value.left)]

@@ -41,6 +41,9 @@ VECTOR_NAMES = {
     ).split()
 }
 
+#: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
+ANY_ORDER_NAMES = {"add": "vadd", "sub": "vadd", "mul": "vmul"}
+
 
 def numpy_dtype(dtype: str) -> ast.expr:
     return py.name(f"np.{DTYPES[dtype][0]}")
@@ -66,10 +69,12 @@ class Expressions:
         sharing: Sharing,
         numpy: Set[Var] | None = None,
         vector: Collection[tuple[str, str]] = (),
+        unordered: Collection[Eqn] = (),
     ) -> None:
-        """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's."""
+        """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's;
+        `unordered` are additions and products that may be done in any order."""
         self.plan, self.names, self.sharing, self.numpy = plan, names, sharing, numpy
-        self.vector = vector
+        self.vector, self.unordered = vector, unordered
 
     def atom(self, a: Atom) -> ast.expr:
         if isinstance(a, Lit):
@@ -159,6 +164,9 @@ class Expressions:
 
     def binary(self, eqn: Eqn) -> ast.expr:
         left, right = self.atoms(eqn.ins) if eqn.prim == "dot" else self.operands(eqn)
+        if eqn in self.unordered:
+            right = ast.UnaryOp(ast.USub(), right) if eqn.prim == "sub" else right
+            return py.call(ANY_ORDER_NAMES[eqn.prim], left, right)
         left = self.forgiving(eqn, left)
         return self.narrow(eqn, py.binary(left, BINARY[eqn.prim], right))
 

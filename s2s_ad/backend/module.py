@@ -6,15 +6,14 @@ import re
 from collections.abc import Sequence
 
 from s2s_ad.backend.emit import UNCOMPILED, emit
-from s2s_ad.backend.expr import VECTOR_NAMES
-from s2s_ad.backend.vectorise import vectorised
+from s2s_ad.backend.expr import ANY_ORDER_NAMES, VECTOR_NAMES
+from s2s_ad.backend.vectorise import reorderable, vectorised
 from s2s_ad.ir.core import Func
 
-#: Division as NumPy does it, and reordered sums; NaN and inf keep their meaning.
-_OPTIONS = (
-    'error_model="numpy"',
-    'fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}',
-)
+#: Division as NumPy does it.
+_OPTIONS = ('error_model="numpy"',)
+#: Where the user has asked for it. NaN and inf keep their meaning.
+_FASTMATH = 'fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}'
 #: What numba refuses to functions that call back into Python.
 _FREE = ("nogil=True", "cache=True")
 #: numba's cache on disk goes by names: code that calls vector functions is not for where they are
@@ -25,7 +24,9 @@ def compiled(function):
     return _njit(function)
 """
 _VECMATH = "s2s_ad.backend.vecmath"
-_VECTOR_CALL = re.compile(rf"\b({'|'.join(VECTOR_NAMES.values())})\(")
+_VECTOR_CALL = re.compile(
+    rf"\b({'|'.join((*VECTOR_NAMES.values(), *sorted(set(ANY_ORDER_NAMES.values()))))})\("
+)
 
 
 def emit_module(
@@ -35,6 +36,7 @@ def emit_module(
     optional: bool = False,
     plain: str = "",
     vector: bool = False,
+    fastmath: bool = False,
 ) -> str:
     """A Python module with `funcs` (Funcs, or text that `emit` gave).
 
@@ -42,16 +44,25 @@ def emit_module(
     `optional` too, the module also works where numba is not installed. `plain` is more source,
     left uncompiled. With `vector`, loops call the functions of `backend.vecmath`, which a module
     with `optional` does without where s2s_ad is not installed. Else a module imports only numpy,
-    math, numba, and what output needs (logging, sys, warnings), each where it is used.
+    math, numba, and what output needs (logging, sys, warnings), each where it is used. With
+    `fastmath`, the compiler may compute what is equal but for rounding in place of what is written;
+    without, it may change the order of NumPy's sums and of those of a reverse sweep, which are
+    marked for that (in a module with `optional`, if `vector` too).
     """
-    functions = vectorised(f for f in funcs if isinstance(f, Func)) if vector else ()
-    texts = [f if isinstance(f, str) else emit(f, jit=jit, vector=functions) for f in funcs]
+    functions = vectorised((f for f in funcs if isinstance(f, Func)), fastmath) if vector else ()
+    marked = jit and not fastmath and (vector or not optional)
+
+    def text_of(func: Func) -> str:
+        unordered = reorderable(func) if marked else ()
+        return emit(func, jit=jit, vector=functions, unordered=unordered)
+
+    texts = [f if isinstance(f, str) else text_of(f) for f in funcs]
     calls_back = any(f"with {UNCOMPILED}():" in text for text in texts)
     if jit:
         texts = [f"@compiled\n{text}" for text in texts]
     texts += [plain] if plain else []
     code = "\n".join(texts)
-    used = sorted(set(_VECTOR_CALL.findall(code))) if vector else []
+    used = sorted(set(_VECTOR_CALL.findall(code))) if vector or marked else []
     standard = ("logging", "math", "sys", "warnings")
     imports = [f"import {m}" for m in standard if re.search(rf"(?<![\w.])\b{m}\.", code)]
     others = ["import numba"] if jit and not optional else []
@@ -61,14 +72,15 @@ def emit_module(
     blocks += ["\n".join(imports)] if imports else []
     blocks += ["\n".join(others)] if others else []
     blocks += [_optional_import(used)] if used and optional else []
-    blocks += [_compiler(calls_back, bool(used), optional).rstrip()] if jit else []
+    options = (*_OPTIONS, _FASTMATH) if fastmath else _OPTIONS
+    options = options if calls_back else (*options, *_FREE)
+    blocks += [_compiler(options, calls_back, bool(used), optional).rstrip()] if jit else []
     head = "\n\n".join(blocks)
     return (f"{head}\n\n\n" if head else "") + "\n\n".join(texts)
 
 
-def _compiler(calls_back: bool, vector: bool, optional: bool) -> str:
+def _compiler(options: Sequence[str], calls_back: bool, vector: bool, optional: bool) -> str:
     """The decorator of compiled functions, and the context of what is left to Python."""
-    options = _OPTIONS if calls_back else (*_OPTIONS, *_FREE)
     by_variant = vector and optional
     name = "_njit" if by_variant else "compiled"
     text = f"{name} = numba.njit(\n" + "".join(f"    {o},\n" for o in options) + ")\n"
@@ -88,10 +100,11 @@ def _compiler(calls_back: bool, vector: bool, optional: bool) -> str:
 def _optional_import(used: Sequence[str]) -> str:
     """The vector functions, or the ordinary ones under their names."""
     names = {own: name for name, own in VECTOR_NAMES.items()}
-    plain: dict[str, list[str]] = {"math": [], "numpy": []}
+    names |= {own: own.removeprefix("v") for own in ANY_ORDER_NAMES.values()}
+    sources = {"erf": "math", "erfc": "math", "add": "operator", "mul": "operator"}
+    plain: dict[str, list[str]] = {"math": [], "numpy": [], "operator": []}
     for own in used:
-        source = "math" if names[own] in ("erf", "erfc") else "numpy"
-        plain[source].append(f"{names[own]} as {own}")
+        plain[sources.get(names[own], "numpy")].append(f"{names[own]} as {own}")
     lines = ["try:", *_from(_VECMATH, ["VARIANT", *used]), "except ImportError:  # one at a time"]
     for source, items in plain.items():
         lines += _from(source, items) if items else []

@@ -1,7 +1,8 @@
 """exp, sin, log, … that become vector calls in loops that numba's compiler vectorises.
 
 `vexp(x)` is `np.exp(x)` of a float64 or float32 number; there are the functions of _FUNCTIONS, and
-`vmaximum` and `vminimum`. In a loop that LLVM vectorises, one call to glibc's libmvec computes 2 to
+`vmaximum` and `vminimum`. `vadd` and `vmul` add to a total and multiply it with terms that may come
+in any order. In a loop that LLVM vectorises, one call to glibc's libmvec computes 2 to
 8 of them; anywhere else the same function computes one. So the value depends on the argument alone:
 what is computed twice is the same twice, to the last bit. All are accurate to 4 ulp. Where this
 machine has no vector form of a function, the name stands for the function of NumPy (or `math`)
@@ -201,7 +202,16 @@ def _extreme(
     return builder.call(builder.module.declare_intrinsic(f"llvm.{name}", [real], kind), args)
 
 
-def _function(name: str, arity: int, lowerings: dict[types.Float, Lowering]) -> Callable[..., Any]:
+def _unordered(
+    context: Any, builder: ir.IRBuilder, instruction: str, args: Sequence[ir.Value]
+) -> Any:
+    """One instruction that LLVM may reorder with its like, and nothing else."""
+    return getattr(builder, instruction)(*args, flags=("reassoc",))
+
+
+def _function(
+    name: str, arity: int, lowerings: dict[types.Float, Lowering], own_name: str = ""
+) -> Callable[..., Any]:
     """What Python runs as the function `name` of NumPy or `math`, and numba by `lowerings`."""
     plain = getattr(np, name, None) or getattr(math, name)
     if not lowerings:
@@ -214,7 +224,7 @@ def _function(name: str, arity: int, lowerings: dict[types.Float, Lowering]) -> 
         return plain(x, y)
 
     function = unary if arity == 1 else binary
-    function.__name__ = function.__qualname__ = f"v{name}"
+    function.__name__ = function.__qualname__ = own_name or f"v{name}"
     function.__doc__ = f"`{name}` of one number, or of several at once where a loop is vectorised."
 
     @type_callable(function)
@@ -246,6 +256,9 @@ def _functions() -> Iterator[tuple[str, Callable[..., Any]]]:
     for name in ("maximum", "minimum"):
         both = {d.scalar: partial(_extreme, name=name, real=d.llvm) for d in _DTYPES}
         yield f"v{name}", _function(name, 2, both)
+    for name, plain, instruction in (("add", "add", "fadd"), ("mul", "multiply", "fmul")):
+        lowering = partial(_unordered, instruction=instruction)
+        yield f"v{name}", _function(plain, 2, {d.scalar: lowering for d in _DTYPES}, f"v{name}")
 
 
 FOUND = tuple(_find())

@@ -1,4 +1,5 @@
-"""Which of exp, sin, log, … the vector functions of `backend.vecmath` should compute.
+"""Which of exp, sin, log, … the vector functions of `backend.vecmath` should compute, and which
+sums may come in any order.
 
     for i in range(n):                          for step in range(n):
         s += np.exp(x[i]) * w[i]                    y = y + h * np.cos(y)
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_uses, walk
+from s2s_ad.ir.core import ADJOINT, ANY_ORDER, Atom, Eqn, Func, Lit, Region, Var, region_uses, walk
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element
 
@@ -28,30 +29,63 @@ _OPERANDS = {"sub": 1}
 _WRITES = ("store", "accum")
 
 
-def vectorised(funcs: Iterable[Func]) -> frozenset[Function]:
+def vectorised(funcs: Iterable[Func], fastmath: bool = False) -> frozenset[Function]:
     """The elementwise primitives that stand, for these dtypes, in innermost `for` loops that can be
-    vectorised."""
-    loops = [e for f in funcs for e in walk(f.body) if e.prim == "for" and not e.params.get("exit")]
-    bodies = [loop.regions[0] for loop in loops if _is_independent(loop.regions[0])]
+    vectorised; with `fastmath`, every sum may be reordered for that."""
+    bodies = [b for f in funcs for b in _bodies(f) if _is_independent(b, fastmath)]
     eqns = [e for body in bodies for e in walk(body) if PRIMS[e.prim].elementwise]
     return frozenset((e.prim, e.out.type.dtype) for e in eqns)
 
 
-def _is_independent(body: Region) -> bool:
-    """True where iterations pass nothing on but totals, and work on arrays element by element."""
+def reorderable(func: Func) -> frozenset[Eqn]:
+    """The additions and products of floats, in loops that can be vectorised if these come in any
+    order, for which no order has been asked: NumPy's sums, and the sums of a reverse sweep. A sum
+    that the user writes as a loop keeps its order, and with it what it is made to compensate."""
+    made = [e for body in _bodies(func) for e in _totals(body) or ()]
+    return frozenset(e for e in made if _has_order(e) and _is_free(e))
+
+
+def _has_order(eqn: Eqn) -> bool:
+    """True for what rounds differently in another order."""
+    return eqn.out.type.dtype in ("f64", "f32") and eqn.prim in ("add", "sub", "mul")
+
+
+def _is_free(eqn: Eqn) -> bool:
+    return bool(eqn.params.get(ANY_ORDER)) or (eqn.role == ADJOINT and eqn.prim != "mul")
+
+
+def _is_independent(body: Region, fastmath: bool) -> bool:
+    totals = _totals(body)
+    return totals is not None and (
+        fastmath or not any(_has_order(e) and not _is_free(e) for e in totals)
+    )
+
+
+def _bodies(func: Func) -> list[Region]:
+    loops = [e for e in walk(func.body) if e.prim == "for" and not e.params.get("exit")]
+    return [loop.regions[0] for loop in loops]
+
+
+def _totals(body: Region) -> list[Eqn] | None:
+    """What adds to totals, in a loop whose iterations pass nothing else on, and work on arrays
+    element by element; None of any other loop."""
     inner = list(walk(body))
     if not all(_is_simple(e) for e in inner):
-        return False
+        return None
     index, *carried = body.params
     uses = Counter(region_uses(body))
     made = {out: e for e in inner for out in e.outs}
+    found: list[Eqn] = []
     for param, result in zip(carried, body.results):
         if param.type.is_array:
             if not _is_elementwise(param, inner, index):
-                return False
-        elif result is not param and uses[param] != _Total(param, uses, made).uses(result):
-            return False
-    return True
+                return None
+        elif result is not param:
+            total = _Total(param, uses, made)
+            if uses[param] != total.uses(result):
+                return None
+            found += total.path
+    return found
 
 
 def _is_simple(eqn: Eqn) -> bool:
@@ -68,6 +102,7 @@ class _Total:
     def __init__(self, param: Var, uses: Counter[Var], made: dict[Var, Eqn]) -> None:
         self.param, self.count, self.made = param, uses, made
         self.kind = ""
+        self.path: list[Eqn] = []
 
     def uses(self, a: Atom) -> int:
         """How many uses of `param` there are in `a`, on paths of additions (or of products, or of
@@ -86,7 +121,9 @@ class _Total:
         if not kind or self.kind not in ("", kind):
             return 0
         self.kind = kind
-        return sum(map(self.uses, eqn.ins[: _OPERANDS.get(eqn.prim)]))
+        found = sum(map(self.uses, eqn.ins[: _OPERANDS.get(eqn.prim)]))
+        self.path += [eqn] if found else []
+        return found
 
 
 def _is_elementwise(param: Var, inner: list[Eqn], index: Var) -> bool:

@@ -29,6 +29,9 @@ from s2s_ad.ir.types import Type
 
 #: What an equation is there for. TANGENT equations are linear in tangents: what is transposed.
 PRIMAL, TANGENT, ADJOINT = "", "tangent", "adjoint"
+#: A parameter of the additions and products that stand for NumPy's `sum` and `prod`: the order of
+#: the terms is nobody's, other than that of a sum which the user writes as a loop.
+ANY_ORDER = "any_order"
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from s2s_ad.analysis.integers import Lin, lin
 from s2s_ad.ir.build import Builder, boolean, i64, number
-from s2s_ad.ir.core import ADJOINT, NO_PARAMS, Atom, Eqn, Lit, Var
+from s2s_ad.ir.core import ADJOINT, ANY_ORDER, NO_PARAMS, Atom, Eqn, Lit, Var
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.passes.lower_roots import Root
 from s2s_ad.passes.lower_scope import Index, Scope, element_spec
@@ -136,9 +136,10 @@ class _Nest:
         ins = (slot.value, value, *atoms)
         slot.value = scope.append(level, prim, ins, slot.name, element_spec(atoms))
 
-    def scalar(self, prim: str, slot: Slot, *ins: Atom) -> None:
+    def scalar(self, prim: str, slot: Slot, *ins: Atom, **params: object) -> None:
         """A new version of a carried scalar, at the innermost level."""
-        slot.value = self.scope.append(len(self.scope.builders) - 1, prim, ins, slot.name)
+        level = len(self.scope.builders) - 1
+        slot.value = self.scope.append(level, prim, ins, slot.name, params)
 
 
 class _Member:
@@ -273,7 +274,8 @@ class _Reduce(_Member):
 
     def write(self) -> None:
         if self.total is not None:
-            self.nest.scalar(self.combine, self.total, self.total.value, self.value)
+            order = {ANY_ORDER: True} if self.combine in ("add", "mul") else {}
+            self.nest.scalar(self.combine, self.total, self.total.value, self.value, **order)
         elif self.array is not None:
             self.put(self.value)
         else:

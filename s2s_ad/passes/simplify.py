@@ -15,6 +15,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
+from s2s_ad.analysis.activity import loop_slots
 from s2s_ad.ir.build import Builder, boolean, i64
 from s2s_ad.ir.core import PRIMAL, Atom, Eqn, Func, Lit, Region, Var, substitute
 from s2s_ad.ir.prims import PRIMS
@@ -87,6 +88,8 @@ def _region(region: Region, names: dict[Var, Atom], defs: Definitions) -> Region
             continue
         regions = tuple(_region(r, names, defs) for r in eqn.regions)
         eqn = eqn.with_(ins=ins, regions=regions) if ins != eqn.ins or regions else eqn
+        if regions:
+            eqn = _without_unchanged(eqn, names)
         new = _apply(eqn, defs)
         if isinstance(new, Eqn):
             eqns.append(new)
@@ -94,6 +97,23 @@ def _region(region: Region, names: dict[Var, Atom], defs: Definitions) -> Region
         else:
             names[eqn.out] = new
     return Region(region.params, tuple(eqns), tuple(map(atom, region.results)))
+
+
+def _without_unchanged(eqn: Eqn, names: dict[Var, Atom]) -> Eqn:
+    """What all branches, or the iterations of a loop, leave as it was has its old name, afterwards
+    (in `names`) and inside."""
+    if eqn.prim == "if":
+        ways = zip(eqn.outs, *(r.results for r in eqn.regions))
+        names.update((out, a) for out, a, b in ways if a is b or (isinstance(a, Lit) and a == b))
+        return eqn
+    inits, body, results, outs = loop_slots(eqn)
+    params = body.params[len(body.params) - len(inits) :]
+    kept = [k for k, p in enumerate(params) if results[k] is p]
+    if not kept:
+        return eqn
+    names.update((outs[k], inits[k]) for k in kept)
+    inside = {r.params[-len(inits) :][k]: inits[k] for r in eqn.regions for k in kept}
+    return eqn.with_(regions=tuple(substitute(r, inside) for r in eqn.regions))
 
 
 def _apply(eqn: Eqn, defs: Definitions) -> Atom | Eqn:

@@ -195,7 +195,8 @@ def test_one_way_throughout_a_module() -> None:
     func = parse(
         "func f(x: f64[n], y: f64) {\n a: f64 = exp y\n n: i64 = dim x {axis=0}\n"
         " s: f64 = for 0: i64, n, 1: i64, a { (i: i64, t: f64)\n"
-        "  v: f64 = load x, i {spec='i'}\n  e: f64 = exp v\n  t1: f64 = add t, e\n  yield t1 }\n"
+        "  v: f64 = load x, i {spec='i'}\n  e: f64 = exp v\n"
+        "  t1: f64 = add t, e {any_order=True}\n  yield t1 }\n"
         " return s }"
     )
     assert vectorised([func]) >= {("exp", "f64")}

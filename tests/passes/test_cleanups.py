@@ -160,3 +160,19 @@ def test_the_sum_of_a_multiple(factor: str, axes: str, sums: int) -> None:
     args = [rng.normal(size=(3, 4)), rng.normal(size=sizes)[()]]
     for got, want in zip(evaluate(after, args), evaluate(func, args)):
         np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+def test_what_stays_as_it_was_has_its_old_name() -> None:
+    """A value that all branches, or all iterations, leave alone is not carried."""
+    func = parse(
+        "func f(x: f64, y: f64[n], k: i64) {\n"
+        " s: f64, t: f64 = for 0: i64, k, 1: i64, x, 2.0: f64 { (i: i64, s1: f64, t1: f64)\n"
+        "  v: f64 = load y, i {spec='i'}\n  c: bool = gt v, 0.0: f64\n"
+        "  s2: f64, t2: f64 = if c { ()\n   a: f64 = mul s1, t1\n   yield a, t1\n"
+        "  } { ()\n   yield s1, t1\n  }\n  yield s2, t2 }\n return s, t }"
+    )
+    slim = verify(dce(simplify(func)))
+    (loop,) = [e for e in slim.body.eqns if e.prim == "for"]
+    assert len(loop.outs) == 1 and len(loop.regions[0].eqns[-1].outs) == 1
+    args = (1.5, np.array([1.0, -1.0, 3.0]), 3)
+    assert evaluate(slim, args) == evaluate(func, args) == [6.0, 2.0]

@@ -1,0 +1,116 @@
+"""Compiled arithmetic is what the user wrote, to the last bit, but where no order was asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import s2s_ad
+from s2s_ad.backend.jit import compile_source
+from s2s_ad.backend.module import emit_module
+
+
+def rings(data, radius, bins):
+    """The outermost radius is a tie: it is in the last ring only if `r * bins / bins` is larger."""
+    outermost = radius.max()
+    mean = np.zeros(bins)
+    for i in range(bins):
+        inner = outermost * i / bins
+        outer = outermost * (i + 1) / bins
+        ring = np.logical_and(inner <= radius, radius < outer)
+        mean[i] = data[ring].mean()
+    return mean.sum()
+
+
+def test_ties_are_decided_as_in_python() -> None:
+    bins = 49
+    gradient = s2s_ad.value_and_grad(rings)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        radius, data = rng.random(2000), rng.random(2000)
+        value, found = gradient(data, radius, bins)
+        assert value == pytest.approx(rings(data, radius, bins), rel=1e-13)
+        last = radius.argmax()
+        assert (found[last] != 0.0) == (radius[last] < radius[last] * bins / bins)
+
+
+def kahan(x):
+    total, lost = 0.0, 0.0
+    for i in range(x.shape[0]):
+        term = x[i] - lost
+        more = total + term
+        lost = (more - total) - term
+        total = more
+    return total
+
+
+def discriminant(a, b):
+    """Contracted, the difference of equal products is a rounding error, and its root nan."""
+    return math.sqrt(a * b - b * a) + a / 49.0 * 49.0
+
+
+def running(x):
+    s = 0.0
+    for i in range(x.shape[0]):
+        s += x[i] * x[i]
+    return s
+
+
+def test_a_compensated_sum_is_compensated() -> None:
+    x = np.concatenate(([1.0], np.full(10_000, 1e-16)))
+    assert kahan(x) == pytest.approx(math.fsum(x), rel=1e-15)
+    value, gradient = s2s_ad.value_and_grad(kahan)(x)
+    assert value == kahan(x) != sum(x)
+    np.testing.assert_array_equal(gradient, 1.0)
+
+
+@pytest.mark.parametrize("fn", (kahan, discriminant, running))
+def test_the_value_is_pythons_to_the_last_bit(fn: Callable[..., float]) -> None:
+    rng = np.random.default_rng(1)
+    args = rng.random(2).tolist() if fn is discriminant else [rng.random(1000)]
+    assert s2s_ad.differentiate(fn)(*args) == fn(*args)
+    assert s2s_ad.value_and_grad(fn)(*args)[0] == fn(*args)
+
+
+def weighted(x, w):
+    return np.sum(np.exp(x) * w) / np.prod(w)
+
+
+def text_of(fn: Callable[..., float], *args: object, **options: bool) -> str:
+    funcs = s2s_ad.value_and_grad(fn)._derived_for(args, {}).funcs("kernel")
+    return emit_module(funcs, vector=True, **options)
+
+
+def test_sums_without_an_order_are_vectorised() -> None:
+    """NumPy's sums, and those of the reverse sweep; not the sums that a loop spells out."""
+    x = np.linspace(0.5, 1.5, 103)
+    text = text_of(weighted, x, x)
+    assert "vadd(" in text and "vmul(" in text and "fastmath" not in text
+    assert "vadd" not in text_of(running, x)
+    assert "vadd" not in text_of(weighted, x, x, fastmath=True)
+    assert "vadd" not in s2s_ad.value_and_grad(weighted).source(x, x, level="kernel")
+    value, gradient = s2s_ad.value_and_grad(weighted)(x, x)
+    np.testing.assert_allclose(value, weighted(x, x), rtol=1e-13)
+    np.testing.assert_allclose(gradient, np.exp(x) * x / np.prod(x), rtol=1e-13)
+
+
+def test_their_machine_code(tmp_path) -> None:
+    path = str(tmp_path / "fresh.py")  # code from numba's cache cannot be looked at
+    kernel = compile_source(
+        text_of(weighted, *[np.ones(8)] * 2), "weighted_grad", jit=True, filename=path
+    )
+    kernel(np.ones(8), np.ones(8))
+    (text,) = kernel.inspect_llvm().values()
+    assert " x double> " in text and "fadd reassoc <" in text
+
+
+def test_the_option() -> None:
+    x = np.linspace(0.0, 1.0, 1001)
+    assert "reassoc" in text_of(running, x, fastmath=True)
+    for fastmath in (False, True):
+        value, gradient = s2s_ad.value_and_grad(running, fastmath=fastmath)(x)
+        np.testing.assert_allclose(value, running(x), rtol=1e-13)
+        np.testing.assert_array_equal(gradient, 2.0 * x)
