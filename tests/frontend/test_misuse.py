@@ -42,8 +42,8 @@ CALLS = [(), *((a,) for a in ONE), *TWO, *THREE]
 #: What opens files, prints, ends the program, or gives what was in memory before.
 NOT_CALLED = """
     test info lookfor source show_config show_runtime save savez savez_compressed savetxt fromfile
-    load loadtxt genfromtxt memmap seterrcall setbufsize seterr set_printoptions get_include empty ndarray
-    empty_like tofile dump input breakpoint exit quit open help exec eval compile print
+    load loadtxt genfromtxt memmap seterrcall setbufsize seterr set_printoptions get_include empty
+    ndarray empty_like tofile dump input breakpoint exit quit open help exec eval compile print
 """.split()
 
 
