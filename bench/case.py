@@ -11,7 +11,8 @@ A case is a module `bench/cases/<suite>/<name>.py` with
 - optionally `RETURNS` (names of what is returned, where not all of it is an output), `WRT` (names
   of arguments; by default all that hold floating-point numbers), `QUANTITY` ("grad" by default, or
   "value_and_grad"), `TOLERANCE` (what gradients may differ by, relative; 1e-8 by default),
-  `FORWARD = False` (where forward mode gives nan, as JAX's does);
+  `FORWARD = False` (where forward mode gives nan, as JAX's does); `DIFFERENCES` (what differences
+  can confirm of the gradient: less than 1e-6 where samples lie near a kink);
 - optionally `looped`, the same function with the fastest loops that one writes for numba, and
   `jax_transliterated` and `jax_idiomatic`, functional twins that give the outputs.
 """
@@ -58,6 +59,10 @@ class Case:
     @property
     def tolerance(self) -> float:
         return getattr(self.module, "TOLERANCE", 1e-8)
+
+    @property
+    def differences(self) -> float:
+        return getattr(self.module, "DIFFERENCES", 1e-6)
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ class Finding:
     forward: float
 
     def wrong(self, case: Case) -> str | None:
-        if not self.difference <= 1e-6:
+        if not self.difference <= case.differences:
             return f"differs from finite differences by {self.difference:.1e}"
         if not self.forward <= max(1e-10, case.tolerance / 100):
             return f"differs from forward mode by {self.forward:.1e}"

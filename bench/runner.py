@@ -213,7 +213,7 @@ class _Judge:
         if not result.gradient:
             result.error = apart(found, self.at.results)
         elif self.reference is None:
-            result.error, tolerance = self._differences(found), 1e-6
+            result.error, tolerance = self._differences(found), self.at.case.differences
             if result.error <= tolerance:
                 self.reference = found
         else:
