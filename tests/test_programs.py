@@ -19,14 +19,18 @@ from tests.programs import (
     inplace,
     language,
     linalg,
+    lists,
     normal,
+    objects,
     ode,
     statistics,
     stencils,
 )
 
 NAMED = [
-    p for m in (ode, inplace, stencils, linalg, statistics, control, calls) for p in m.PROGRAMS
+    p
+    for m in (ode, inplace, stencils, linalg, statistics, control, calls, objects, lists)
+    for p in m.PROGRAMS
 ]
 BROAD = [p for m in (elementwise, arrays, language) for p in m.PROGRAMS]
 #: The programs that are compiled in every run; the others' compilations are slow tests.

@@ -11,6 +11,7 @@ from typing import Any
 
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, UnsupportedTypeError
+from s2s_ad.frontend.heap import plain
 from s2s_ad.frontend.memory import extent, read
 from s2s_ad.frontend.values import View, describe, is_array, is_atom, is_number, is_scalar
 from s2s_ad.ir.build import i64, number
@@ -321,6 +322,7 @@ def as_bool(value: Any) -> Atom:
 
 def as_array(cx: Context, value: Any) -> Any:
     """A list or tuple of numbers (nested, too) as an array; anything else as it is."""
+    value = plain(cx, value)
     if not isinstance(value, (list, tuple)) or isinstance(value, str):
         return value
     items = [as_array(cx, v) for v in value]

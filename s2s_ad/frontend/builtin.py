@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import functools
 from typing import Any
 
+import gast
 import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
+from s2s_ad.frontend import calls, containers, objects
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import UnsupportedTypeError
+from s2s_ad.frontend.heap import is_object, items_of, new_dict, new_list
 from s2s_ad.frontend.iteration import length, static_items
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.reductions import not_empty, reduce
 from s2s_ad.frontend.registry import handles
 from s2s_ad.frontend.values import (
+    UNDEFINED,
+    Bound,
+    Box,
     Enumerate,
+    Method,
     Partial,
     Range,
     Record,
     Reversed,
+    Rows,
     Zip,
     describe,
     is_array,
@@ -31,8 +40,14 @@ from s2s_ad.frontend.values import (
 from s2s_ad.ir.core import Lit
 
 
-@handles(builtins.len)
+@handles(builtins.len, boxes=True)
 def length_of(cx: Context, x: Any) -> Any:
+    if is_object(x):
+        return objects.unary(cx, "len", x)
+    if isinstance(x, Box):
+        x = items_of(cx, x)
+    if isinstance(x, Rows):
+        return x.length
     if is_array(x):
         return extent(cx, x, 0)
     if isinstance(x, Range):
@@ -57,17 +72,17 @@ def range_of(cx: Context, *bounds: Any) -> Any:
     return Range(start, stop, step)
 
 
-@handles(builtins.enumerate)
+@handles(builtins.enumerate, boxes=True)
 def enumerate_(cx: Context, iterable: Any, start: Any = 0) -> Any:
     return Enumerate(iterable, start)
 
 
-@handles(builtins.zip)
+@handles(builtins.zip, boxes=True)
 def zip_(cx: Context, *iterables: Any) -> Any:
     return Zip(tuple(iterables))
 
 
-@handles(builtins.reversed)
+@handles(builtins.reversed, boxes=True)
 def reversed_(cx: Context, iterable: Any) -> Any:
     return reversed_range(iterable) if isinstance(iterable, range) else Reversed(iterable)
 
@@ -81,25 +96,92 @@ def pow_(cx: Context, base: Any, exp: Any) -> Any:
     return ar.binary(cx, "pow", base, exp)
 
 
-@handles(functools.partial)
+@handles(functools.partial, boxes=True)
 def partial(cx: Context, fn: Any, *args: Any, **kwargs: Any) -> Partial:
     return Partial(fn, args, kwargs)
 
 
-@handles(builtins.tuple)
+@handles(builtins.tuple, boxes=True)
 def tuple_(cx: Context, items: Any = ()) -> tuple:
     return tuple(static_items(cx, items))
 
 
-@handles(builtins.list)
-def list_(cx: Context, items: Any = ()) -> list:
-    return list(static_items(cx, items))
+@handles(builtins.list, boxes=True)
+def list_(cx: Context, items: Any = ()) -> Box:
+    made = new_list(cx, ())
+    containers.extend(cx, made, containers.iterable(cx, items))
+    return made
 
 
-@handles(builtins.dict)
-def dict_(cx: Context, items: Any = (), **named: Any) -> dict:
-    pairs = items.items() if isinstance(items, dict) else static_items(cx, items)
-    return dict(pairs) | named
+@handles(builtins.dict, boxes=True)
+def dict_(cx: Context, items: Any = (), **named: Any) -> Box:
+    return new_dict(cx, containers.pairs_of(cx, items) | named)
+
+
+def python_type(obj: Any) -> type:
+    """The class that a value has in Python."""
+    if is_array(obj):
+        return np.ndarray
+    if is_atom(obj):
+        return KINDS.get(obj.type.dtype, complex)
+    return obj.cls if isinstance(obj, (Box, Record)) else type(obj)
+
+
+@handles(builtins.iter, boxes=True)
+def iter_(cx: Context, items: Any) -> Any:
+    """For `__iter__` methods that hand on the iterator of a list."""
+    return containers.iterable(cx, items)
+
+
+@handles(builtins.setattr, boxes=True)
+def setattr_(cx: Context, obj: Any, name: str, value: Any) -> None:
+    objects.set_attribute(cx, obj, name, value)
+
+
+@handles(builtins.object.__setattr__, boxes=True)
+def set_directly(cx: Context, obj: Any, name: str, value: Any) -> None:
+    """What frozen dataclasses use in `__post_init__`."""
+    objects.set_attribute(cx, obj, name, value, direct=True)
+
+
+@handles(builtins.getattr, boxes=True)
+def getattr_(cx: Context, obj: Any, name: str, *default: Any) -> Any:
+    from s2s_ad.frontend.expressions import get_attribute
+
+    if is_object(obj) and default:
+        return objects.get_attribute(cx, obj, name, default[0])
+    if default and not hasattr_(cx, obj, name):
+        return default[0]
+    return get_attribute(cx, obj, name)
+
+
+@handles(builtins.hasattr, boxes=True)
+def hasattr_(cx: Context, obj: Any, name: str) -> bool:
+    if is_object(obj):
+        return objects.has_attribute(cx, obj, name)
+    return hasattr(python_type(obj), name)
+
+
+@handles(builtins.type, boxes=True)
+def type_of(cx: Context, obj: Any) -> type:
+    return python_type(obj)
+
+
+@handles(builtins.callable, boxes=True)
+def callable_(cx: Context, obj: Any) -> bool:
+    if isinstance(obj, Box):
+        return objects.member_of(obj.cls, "__call__") is not UNDEFINED
+    return callable(obj) or isinstance(obj, (Bound, Method, Partial, calls.Closure))
+
+
+@handles(dataclasses.replace, boxes=True)
+def replace_(cx: Context, obj: Any, /, **changes: Any) -> Any:
+    return objects.replaced(cx, obj, **changes)
+
+
+@handles(builtins.vars, boxes=True)
+def vars_(cx: Context, obj: Any) -> Any:
+    return cx.fail(UnsupportedTypeError, "vars() is not supported", "name the attributes")
 
 
 def _number_type(cls: type, dtype: str) -> None:
@@ -173,9 +255,11 @@ def sum_(cx: Context, items: Any, start: Any = 0) -> Any:
         from s2s_ad.frontend.reductions import reduce_sum
 
         return reduce_sum(cx, items)
+    from s2s_ad.frontend.expressions import operate
+
     total = start
     for item in static_items(cx, items):
-        total = ar.binary(cx, "add", total, ar.as_array(cx, item))
+        total = operate(cx, gast.Add(), total, item)
     return total
 
 
@@ -199,7 +283,7 @@ _logical(builtins.all, "and")
 KINDS = {"bool": bool, "i64": int, "i32": int, "f32": float, "f64": float, "c128": complex}
 
 
-@handles(builtins.isinstance)
+@handles(builtins.isinstance, boxes=True)
 def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     """By what is known of `x`: an array is an ndarray, a number is an int or a float."""
     classes = cls if isinstance(cls, tuple) else (cls,)
@@ -208,7 +292,7 @@ def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     if is_atom(x):
         kind = KINDS.get(x.type.dtype, complex)
         return any(issubclass(kind, c) for c in classes)
-    if isinstance(x, Record):
+    if isinstance(x, (Record, Box)):
         return any(issubclass(x.cls, c) for c in classes)
     return isinstance(x, classes)
 

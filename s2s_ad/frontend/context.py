@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -13,7 +13,7 @@ from s2s_ad.errors import Loc, S2SError
 from s2s_ad.frontend.errors import UnsupportedTypeError
 from s2s_ad.frontend.facts import Facts, shifted, split_dim
 from s2s_ad.frontend.source import Source
-from s2s_ad.frontend.values import Cell, View, describe, is_atom
+from s2s_ad.frontend.values import Box, Cell, View, describe, is_atom
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, I64, Dim, Type
@@ -47,22 +47,32 @@ class Frame:
 
 @dataclass
 class State:
-    """What a branch may change: memory, which cells are stale (and since where), facts. `dead` says
-    that this point cannot be reached."""
+    """What a branch may change: memory, which cells and objects are stale (and since where), facts,
+    what objects hold (`heap`; the inner mappings are never written to) and by how much lists have
+    grown. `dead` says that this point cannot be reached."""
 
     memory: dict[Cell, Atom] = field(default_factory=dict)
-    stale: dict[Cell, Loc] = field(default_factory=dict)
+    stale: dict[Cell | Box, Loc] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     dead: bool = False
+    heap: dict[Box, Mapping[str, Any]] = field(default_factory=dict)
+    grown: dict[Box, Any] = field(default_factory=dict)
 
     def fork(self) -> State:
-        return State(dict(self.memory), dict(self.stale), self.facts.fork(), self.dead)
+        return State(
+            dict(self.memory),
+            dict(self.stale),
+            self.facts.fork(),
+            self.dead,
+            dict(self.heap),
+            dict(self.grown),
+        )
 
 
 class Context:
     """The interpreter's state. `weak` holds the variables that are Python numbers when running
     (they take the dtype of what they meet), `nonneg` those that are never negative, `affine` those
-    that are an extent plus a constant; `alias` the cells that may share memory."""
+    that are an extent plus a constant; `alias` the cells (and objects) that may share memory."""
 
     def __init__(self) -> None:
         self.builder = Builder()
@@ -73,12 +83,15 @@ class Context:
         self.weak: set[Var] = set()
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
-        self.alias: dict[Cell, set[Cell]] = {}
+        self.alias: dict[Cell | Box, set[Cell | Box]] = {}
         self.symbols: set[str] = set()
         self.given: dict[Dim, tuple[Var, int]] = {}  # extents that parameters have
         self.memo: dict[object, str] = {}
         self.serial = 0
         self.captured: dict[int, tuple[Capture, View, Any]] = {}
+        self.kinds: dict[Box, tuple[Type, bool] | None] = {}  # what has been appended to lists
+        self.spent: list[Any] = []  # iterators that something has gone over
+        self.objects: dict[int, Box] = {}  # objects from around the function, by identity
         self.guards: dict[tuple, tuple[Callable[[], Any], Any]] = {}
 
     # -- locations and errors
@@ -128,12 +141,12 @@ class Context:
     def version(self, cell: Cell) -> Atom:
         return self.state.memory.get(cell, cell.initial)
 
-    def overlap(self, a: Cell, b: Cell) -> bool:
-        """True where two cells may share memory."""
+    def overlap(self, a: Cell | Box, b: Cell | Box) -> bool:
+        """True where two cells may share memory, or two objects may be one."""
         return a is b or b in self.alias.get(a, ())
 
-    def link(self, a: Cell, others: set[Cell]) -> None:
-        """Record that `a` may share memory with `others`."""
+    def link(self, a: Cell | Box, others: set[Cell | Box]) -> None:
+        """Record that `a` may share memory with `others`, or may be one of them."""
         for b in others - {a}:
             self.alias.setdefault(a, set()).add(b)
             self.alias.setdefault(b, set()).add(a)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, iteration, subscripts
+from s2s_ad.frontend import calls, containers, iteration, objects, registry, subscripts
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
     PathError,
@@ -20,21 +20,28 @@ from s2s_ad.frontend.errors import (
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.flow import choose, short_circuit
+from s2s_ad.frontend.heap import is_dict, is_list, is_object, items_of, new_dict, new_list
 from s2s_ad.frontend.known import attribute, known, lookup
 from s2s_ad.frontend.linear import matmul
 from s2s_ad.frontend.memory import extent, read, transposed
 from s2s_ad.frontend.registry import METHODS, unknown
 from s2s_ad.frontend.subscripts import Slice
 from s2s_ad.frontend.values import (
+    UNDEFINED,
     Bound,
+    Box,
+    Cell,
     Conflict,
     Maybe,
     Method,
+    Partial,
     Record,
+    Rows,
     describe,
     is_array,
     is_atom,
     is_dynamic,
+    is_namedtuple,
     is_number,
     is_scalar,
 )
@@ -102,16 +109,36 @@ def binary_op(cx: Context, node: gast.BinOp) -> Any:
 
 def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     """`a op b`."""
+    if is_object(a) or is_object(b):
+        return objects.operator(cx, type(op).__name__, a, b)
+    if is_list(a) or is_list(b):
+        found = _list_op(cx, op, a, b)
+        if found is not None:
+            return found
     if isinstance(op, gast.MatMult):
         return matmul(cx, a, b)
     if type(op) in BITS:
         return bits(cx, BITS[type(op)], a, b)
-    sequences = isinstance(a, (str, tuple, list)) or isinstance(b, (str, tuple, list))
+    sequences = isinstance(a, (str, tuple)) or isinstance(b, (str, tuple))
     if sequences and not (is_array(a) or is_array(b)):
         return _sequence_op(cx, op, a, b)
     if type(op) not in BINARY:
         cx.fail(UnsupportedSyntaxError, f"the operator {type(op).__name__} is not supported")
     return ar.binary(cx, BINARY[type(op)], ar.as_array(cx, a), ar.as_array(cx, b))
+
+
+def _list_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
+    """`list + list` and `list * n`; None for what NumPy makes of a list."""
+    if isinstance(op, gast.Add) and is_list(a) and is_list(b):
+        return containers.joined(cx, a, b)
+    if is_list(b) and not is_list(a):
+        a, b = b, a
+    count = type(b) in (int, bool) or (is_atom(b) and b.type.dtype in ("i64", "bool"))
+    if isinstance(op, gast.Mult) and count:
+        return containers.repeated(cx, a, b)
+    if not is_array(b):
+        cx.fail(UnsupportedTypeError, f"no such operation on {describe(a)} and {describe(b)}")
+    return None
 
 
 def _sequence_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
@@ -137,7 +164,9 @@ def bits(cx: Context, prim: str, a: Any, b: Any) -> Any:
 def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
     value = evaluate(cx, node.operand)
     if isinstance(node.op, gast.Not):
-        return ar.logical_not(cx, value)
+        return ar.logical_not(cx, truth(cx, value))
+    if is_object(value):
+        return objects.unary(cx, objects.UNARY[type(node.op).__name__], value)
     if isinstance(node.op, gast.UAdd):
         ar.dtype_of(cx, value)
         return cx.fresh(read(cx, value)) if is_array(value) else value
@@ -149,6 +178,16 @@ def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
     return ar.elementwise(cx, "not", [value], "bool", weak=weak)
 
 
+def truth(cx: Context, value: Any) -> Any:
+    """`bool(value)`: a Python bool where it is known, else a bool atom."""
+    if is_object(value):
+        value = objects.truth(cx, value)
+    elif is_list(value) or is_dict(value):
+        items = items_of(cx, value)
+        value = items.length if isinstance(items, Rows) else len(items)
+    return ar.truth(cx, value)
+
+
 def bool_op(cx: Context, node: gast.BoolOp) -> Any:
     """`and`, `or`: Python gives an operand; the next is evaluated only where it is needed."""
     is_and = isinstance(node.op, gast.And)
@@ -157,14 +196,14 @@ def bool_op(cx: Context, node: gast.BoolOp) -> Any:
         first = evaluate(cx, values[0])
         if len(values) == 1:
             return first
-        truth = ar.truth(cx, first)
-        if isinstance(truth, bool):
-            return rest(values[1:]) if truth == is_and else first
+        known = truth(cx, first)
+        if isinstance(known, bool):
+            return rest(values[1:]) if known == is_and else first
         if is_atom(first) and first.type == BOOL:
             return short_circuit(cx, "and" if is_and else "or", first, lambda: rest(values[1:]))
         if is_and:
-            return choose(cx, truth, lambda: rest(values[1:]), lambda: first)
-        return choose(cx, truth, lambda: first, lambda: rest(values[1:]))
+            return choose(cx, known, lambda: rest(values[1:]), lambda: first)
+        return choose(cx, known, lambda: first, lambda: rest(values[1:]))
 
     return rest(node.values)
 
@@ -186,24 +225,57 @@ def compare(cx: Context, node: gast.Compare) -> Any:
 
 def compare_two(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     if type(op) in COMPARE:
-        return ar.compare(cx, COMPARE[type(op)], a, b)
+        return compare_values(cx, COMPARE[type(op)], a, b)
     negative = isinstance(op, (gast.IsNot, gast.NotIn))
     if isinstance(op, (gast.Is, gast.IsNot)):
         if is_scalar(a) and is_scalar(b) and not (type(a) is bool and type(b) is bool):
             cx.fail(UnsupportedTypeError, "`is` on numbers is not supported", "use ==")
-        return (a is b or (is_array(a) and a == b)) != negative
-    if is_dynamic(a) or not isinstance(b, (tuple, list, dict, str, range)) or _numbers(b):
+        return identical(cx, a, b) != negative
+    if isinstance(b, Box):
+        found = _contained(cx, a, b)
+        return ar.logical_not(cx, found) if negative else found
+    if is_dynamic(a) or not isinstance(b, (tuple, str, range)) or _numbers(b):
         cx.fail(UnsupportedTypeError, "`in` needs a value and a container that are known")
     return (a in b) != negative
 
 
 def _numbers(container: Any) -> bool:
-    return isinstance(container, (tuple, list)) and any(map(is_dynamic, container))
+    return isinstance(container, tuple) and any(map(is_dynamic, container))
+
+
+def identical(cx: Context, a: Any, b: Any) -> bool:
+    """`a is b`. PathError where that depends on the path taken."""
+    if a is b or (is_array(a) and a == b):
+        return True
+    places = [v.cell if is_array(v) else v for v in (a, b)]
+    alike = all(isinstance(p, (Box, Cell)) for p in places) and places[0] is not places[1]
+    if alike and cx.overlap(*places):
+        cx.fail(PathError, "whether the two are one object depends on the path taken")
+    return False
+
+
+def _contained(cx: Context, value: Any, box: Box) -> Any:
+    if not is_object(box):
+        return containers.contains(cx, value, box)
+    found = objects.try_special(cx, box, "__contains__", value)
+    if found is NotImplemented:
+        cx.fail(UnsupportedTypeError, f"`in` needs a container, not {describe(box)}")
+    return truth(cx, found)
+
+
+def compare_values(cx: Context, prim: str, a: Any, b: Any) -> Any:
+    """A comparison of two values: eq, lt, …"""
+    if is_object(a) or is_object(b):
+        return objects.comparison(cx, prim, a, b)
+    if isinstance(a, Box) and isinstance(b, Box) and prim in ("eq", "ne"):
+        found = containers.equal(cx, a, b)
+        return found if prim == "eq" else ar.logical_not(cx, found)
+    return ar.compare(cx, prim, *(ar.as_array(cx, v) if is_list(v) else v for v in (a, b)))
 
 
 def if_exp(cx: Context, node: gast.IfExp) -> Any:
-    truth = ar.truth(cx, evaluate(cx, node.test))
-    value = choose(cx, truth, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse))
+    known = truth(cx, evaluate(cx, node.test))
+    value = choose(cx, known, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse))
     if isinstance(value, Conflict):
         cx.fail(PathError, value.message.replace("the function's result", "this expression"))
     return value
@@ -223,9 +295,15 @@ def get_attribute(cx: Context, value: Any, attr: str) -> Any:
         return record_attribute(cx, value, attr)
     if is_number(value) and attr in ("real", "imag"):
         return getattr(value, attr)
-    if isinstance(value, dict) and attr in ("items", "keys", "values", "get"):
-        return getattr(value, attr)
-    if isinstance(value, (tuple, list, calls.Closure, Method)):
+    if is_object(value):
+        return objects.get_attribute(cx, value, attr)
+    if isinstance(value, Box) and (value.cls, attr) in containers.METHODS:
+        return Method(value, attr)
+    if isinstance(value, type) and not is_namedtuple(value):
+        member = objects.member_of(value, attr)
+        if member is not UNDEFINED:
+            return objects.bound_member(cx, value, None, attr, member)
+    if isinstance(value, (tuple, Box, calls.Closure, Method)):
         cx.fail(UnsupportedCallError, f"{describe(value)} has no supported attribute {attr!r}")
     return attribute(cx, value, attr)
 
@@ -280,7 +358,7 @@ def slice_of(cx: Context, node: gast.Slice) -> Slice:
 def index_items(cx: Context, index: Any) -> list[Any]:
     """A subscript as a list of items; lists in it are index arrays."""
     items = list(index) if type(index) is tuple else [index]
-    return [ar.as_array(cx, i) if isinstance(i, list) else i for i in items]
+    return [ar.as_array(cx, i) if is_list(i) else i for i in items]
 
 
 def get_item(cx: Context, value: Any, index: Any) -> Any:
@@ -288,13 +366,24 @@ def get_item(cx: Context, value: Any, index: Any) -> Any:
         return subscripts.get(cx, value, index_items(cx, index))
     if isinstance(value, Record):
         value = value.items
-    if isinstance(value, dict):
-        if is_dynamic(index) or index not in value:
-            cx.fail(SubscriptError, f"the dict has no key {describe(index)}")
-        return value[index]
-    if isinstance(value, (tuple, list, str, range)):
+    if is_dict(value):
+        return containers.get_dict_item(cx, value, index)
+    if is_list(value):
+        return containers.get_list_item(cx, value, index)
+    if is_object(value):
+        found = objects.try_special(cx, value, "__getitem__", python_index(index))
+        if found is not NotImplemented:
+            return found
+    if isinstance(value, (tuple, str, range)):
         return _sequence_item(cx, value, index)
     return cx.fail(UnsupportedTypeError, f"{describe(value)} cannot be subscripted")
+
+
+def python_index(index: Any) -> Any:
+    """A subscript as a method gets it."""
+    if isinstance(index, Slice):
+        return slice(index.start, index.stop, index.step)
+    return index
 
 
 def _sequence_item(cx: Context, value: Any, index: Any) -> Any:
@@ -324,81 +413,61 @@ def tuple_of(cx: Context, node: gast.Tuple) -> tuple:
     return tuple(_items(cx, node.elts))
 
 
-def list_of(cx: Context, node: gast.List) -> list:
-    return _items(cx, node.elts)
+def list_of(cx: Context, node: gast.List) -> Box:
+    return new_list(cx, _items(cx, node.elts))
 
 
-def _items(cx: Context, nodes: list[gast.AST]) -> list[Any]:
+def argument(cx: Context, node: gast.AST) -> Any:
+    """The value of something that is gone over once, at once: there, a generator is a list."""
+    if isinstance(node, gast.GeneratorExp):
+        with cx.at(node):
+            return comprehension(cx, node)
+    return evaluate(cx, node)
+
+
+def _items(
+    cx: Context,
+    nodes: list[gast.AST],
+    value: Callable[[Context, gast.AST], Any] = evaluate,
+) -> list[Any]:
     out: list[Any] = []
     for item in nodes:
         if isinstance(item, gast.Starred):
-            out.extend(iteration.static_items(cx, evaluate(cx, item.value)))
+            out.extend(iteration.static_items(cx, argument(cx, item.value)))
         else:
-            out.append(evaluate(cx, item))
+            out.append(value(cx, item))
     return out
 
 
-def dict_of(cx: Context, node: gast.Dict) -> dict:
+def dict_of(cx: Context, node: gast.Dict) -> Box:
     out: dict = {}
     for key, value in zip(node.keys, node.values):
         if key is None:
-            out.update(evaluate(cx, value))
+            out.update(containers.pairs_of(cx, evaluate(cx, value)))
             continue
-        found = evaluate(cx, key)
-        if is_dynamic(found):
-            cx.fail(StaticValueError, "the key of a dict must be known when compiling")
-        out[found] = evaluate(cx, value)
-    return out
-
-
-def comprehension(cx: Context, node: gast.AST) -> Any:
-    """A comprehension over what is known, item by item, now. Its variables are its own."""
-    frame = cx.frame
-    outer = dict(frame.locals)
-    found: list[Any] = []
-    for _ in _bindings(cx, node.generators):
-        if isinstance(node, gast.DictComp):
-            found.append((evaluate(cx, node.key), evaluate(cx, node.value)))
-        else:
-            found.append(evaluate(cx, node.elt))
-    for target in set(frame.locals) - set(outer):
-        del frame.locals[target]
-    frame.locals.update({k: v for k, v in outer.items() if frame.locals.get(k) is not v})
-    return dict(found) if isinstance(node, gast.DictComp) else found
-
-
-def _bindings(cx: Context, generators: list[gast.comprehension]) -> Iterator[None]:
-    from s2s_ad.frontend.statements import bind_target
-
-    if not generators:
-        yield
-        return
-    first, rest = generators[0], generators[1:]
-    for item in iteration.static_items(cx, evaluate(cx, first.iter)):
-        bind_target(cx, first.target, item)
-        if all(_known_test(cx, test) for test in first.ifs):
-            yield from _bindings(cx, rest)
-
-
-def _known_test(cx: Context, node: gast.AST) -> bool:
-    truth = ar.truth(cx, evaluate(cx, node))
-    if not isinstance(truth, bool):
-        cx.fail(
-            StaticValueError, "the condition of a comprehension must be known", "use a for loop"
-        )
-    return truth
+        out[containers.key_of(cx, evaluate(cx, key))] = evaluate(cx, value)
+    return new_dict(cx, out)
 
 
 # --- calls ---------------------------------------------------------------------------------------
 
 
+def followed(fn: Any) -> bool:
+    """True for what is interpreted when it is called: it might go over an argument twice."""
+    kinds = (types.FunctionType, types.MethodType, Bound, Box, Partial, calls.Closure)
+    return isinstance(fn, kinds) and registry.find(fn) is None
+
+
 def call(cx: Context, node: gast.Call) -> Any:
     fn = evaluate(cx, node.func)
-    args = _items(cx, node.args)
+    args = _items(cx, node.args, evaluate if followed(fn) else argument)
     kwargs: dict[str, Any] = {}
     for keyword in node.keywords:
         value = evaluate(cx, keyword.value)
-        kwargs.update(value if keyword.arg is None else {keyword.arg: value})
+        if keyword.arg is None:
+            kwargs.update(containers.pairs_of(cx, value))
+        else:
+            kwargs[keyword.arg] = value
     return calls.call(cx, fn, args, kwargs)
 
 
@@ -434,6 +503,20 @@ def import_of(cx: Context, module: str, item: str = "") -> Any:
     return attribute(cx, found, item) if item else known(cx, found, None, module)
 
 
+def generator(cx: Context, node: gast.AST) -> Any:
+    return cx.fail(
+        UnsupportedSyntaxError,
+        "a generator expression is supported as the argument of a builtin function, and in a for",
+        "write a list: [… for …]",
+    )
+
+
+def comprehension(cx: Context, node: gast.AST) -> Any:
+    from s2s_ad.frontend import comprehensions
+
+    return comprehensions.comprehension(cx, node)
+
+
 HANDLERS: dict[type, Callable[[Context, Any], Any]] = {
     gast.Constant: constant,
     gast.Name: name,
@@ -449,7 +532,7 @@ HANDLERS: dict[type, Callable[[Context, Any], Any]] = {
     gast.List: list_of,
     gast.Dict: dict_of,
     gast.ListComp: comprehension,
-    gast.GeneratorExp: comprehension,
+    gast.GeneratorExp: generator,
     gast.DictComp: comprehension,
     gast.Call: call,
     gast.Lambda: lambda_of,

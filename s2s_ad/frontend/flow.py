@@ -13,22 +13,26 @@ from typing import Any
 
 from s2s_ad.frontend.arithmetic import as_bool, both, logical_not
 from s2s_ad.frontend.context import Context, State
+from s2s_ad.frontend.growth import most_grown, of_one_length
+from s2s_ad.frontend.heap import put
 from s2s_ad.frontend.join import (
     UNDEFINED,
-    Arr,
     Joiner,
     Keep,
     changed_cells,
+    changed_slots,
+    current,
     find_sources,
     leaf_type,
     leaves_of,
     lift,
     lower,
-    new_cells,
+    new_places,
+    places_of,
     sharing,
 )
 from s2s_ad.frontend.liveness import Names
-from s2s_ad.frontend.values import Cell, same
+from s2s_ad.frontend.values import Cell, Slot, same
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region, walk
 from s2s_ad.ir.prims import PRIMS
@@ -127,16 +131,20 @@ def _emit_if(
 
 def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | None) -> None:
     """Emit the `if` of two interpreted paths and go on from both."""
-    base, older, joiner = cx.state, a.older, Joiner(cx, cx.state.facts)
-    shapes: dict[str, Any] = {}
+    base, older = cx.state, a.older
+    joiner = Joiner(cx, base.facts, (a.state, b.state), older)
+    shapes: dict[Any, Any] = {}
     kept = cx.frame.captured
     for name in dict.fromkeys([*cx.frame.locals, *a.locals, *b.locals]):
         va, vb = a.locals.get(name, UNDEFINED), b.locals.get(name, UNDEFINED)
         if live is None or name in live | kept or name.startswith("%") or same(va, vb):
             shapes[name] = joiner.widen(Keep(va), vb, name)
-    leaves = leaves_of(shapes)
-    arrays = [leaf for leaf in leaves if isinstance(leaf, Arr)]
-    find_sources(cx, arrays, older)
+    for slot in dict.fromkeys(s for p in (a, b) for s in changed_slots(base, p.state, older)):
+        of_one_length(cx, slot, [(p.state, lambda p=p: within(cx, p)) for p in (a, b)])
+        va, vb = current(a.state, {}, slot), current(b.state, {}, slot)
+        shapes[slot] = joiner.widen(Keep(va), vb, slot.field)
+    leaves, places = leaves_of(shapes), places_of(shapes)
+    find_sources(cx, places, older)
     cells = sorted(
         {*changed_cells(base, a.state, older), *changed_cells(base, b.state, older)},
         key=lambda c: c.serial,
@@ -144,23 +152,27 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
     slots = [_slots(cx, p, shapes, cells) for p in (a, b)]
     hints = {**{k: (n, leaf_type(k)) for k, n in leaves.items()}}
     hints |= {c: (c.name, c.type) for c in cells}
+    grown = most_grown(cx, a.state, b.state, (a.builder.eqns, b.builder.eqns))
     atoms = _merge(cx, cond, a, b, slots, hints)
-    pairs = sharing(cx, arrays)
-    new_cells(cx, arrays, atoms, pairs)
-    cx.frame.locals = {
-        n: v for n, s in shapes.items() if (v := lift(cx, s, atoms)) is not UNDEFINED
-    }
     stale = {c: w for p in (a, b) for c, w in p.state.stale.items() if c.serial <= older}
     memory = {**base.memory, **{c: atoms[c] for c in cells}}
-    cx.state = State(memory, stale, base.facts)
+    names = cx.frame.locals = {}
+    cx.state = State(memory, stale, base.facts, heap=dict(base.heap), grown=grown)
+    new_places(cx, places, atoms, sharing(cx, places))
+    for key, shape in shapes.items():
+        value = lift(cx, shape, atoms)
+        if isinstance(key, Slot):
+            put(cx.state, key.box, key.field, value)
+        elif value is not UNDEFINED:
+            names[key] = value
 
 
-def _slots(cx: Context, path: Branch, shapes: Mapping[str, Any], cells: list[Cell]) -> dict:
+def _slots(cx: Context, path: Branch, shapes: Mapping[Any, Any], cells: list[Cell]) -> dict:
     """What a path gives for every leaf and every cell."""
     atoms: dict[Any, Atom] = {}
     with within(cx, path):
-        for name, shape in shapes.items():
-            lower(cx, shape, path.locals.get(name, UNDEFINED), atoms)
+        for key, shape in shapes.items():
+            lower(cx, shape, current(path.state, path.locals, key), atoms)
     return {**atoms, **{c: path.version(c) for c in cells}}
 
 
@@ -254,6 +266,7 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
         return second() if first == (prim == "and") else first
     trial = run_branch(cx, _put(cx, second))
     if _plain(cx, trial):
+        cx.state.heap = trial.state.heap  # objects made on the way
         cx.builder.eqns.extend(trial.builder.eqns)
         return both(cx, first, trial.locals["%expr"], prim)
     if prim == "and":
@@ -264,5 +277,7 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
 def _plain(cx: Context, branch: Branch) -> bool:
     eqns: list[Eqn] = branch.builder.eqns
     if not same({**branch.locals, "%expr": None}, {**cx.frame.locals, "%expr": None}):
+        return False
+    if changed_slots(cx.state, branch.state, branch.older):
         return False
     return all(e.prim in PLAIN and not e.out.type.is_array for e in eqns) and not branch.state.dead

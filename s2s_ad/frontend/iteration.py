@@ -10,17 +10,19 @@ from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import StaticValueError, UnsupportedTypeError
 from s2s_ad.frontend.facts import shifted
+from s2s_ad.frontend.heap import filled, is_list, items_of, plain
 from s2s_ad.frontend.memory import element, extent
 from s2s_ad.frontend.values import (
     Enumerate,
     Range,
     Record,
     Reversed,
+    Rows,
     Zip,
     describe,
     is_array,
 )
-from s2s_ad.ir.core import Lit
+from s2s_ad.ir.core import Lit, Var
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Counted:
         return self.start == 0 and self.step == 1
 
 
-def known_items(value: Any) -> list[Any] | None:
+def known_items(cx: Context, value: Any) -> list[Any] | None:
     """The items of an iterable whose items are all known one by one; None for another."""
+    value = plain(cx, value)
     if isinstance(value, (tuple, list, str)):
         return list(value)
     if isinstance(value, dict):
@@ -46,22 +49,41 @@ def known_items(value: Any) -> list[Any] | None:
     if isinstance(value, Record):
         return list(value.items)
     if isinstance(value, Enumerate):
-        items = known_items(value.item)
+        items = known_items(cx, value.item)
         start = value.start
         return None if items is None else [(start + k, item) for k, item in enumerate(items)]
     if isinstance(value, Reversed):
-        items = known_items(value.item)
+        items = known_items(cx, value.item)
         return None if items is None else items[::-1]
     if isinstance(value, Zip):
-        columns = [list(v) if isinstance(v, range) else known_items(v) for v in value.items]
+        columns = [list(v) if isinstance(v, range) else known_items(cx, v) for v in value.items]
         all_ranges = all(isinstance(v, range) for v in value.items)
         return None if None in columns or all_ranges else list(zip(*columns))
     return None
 
 
+def spend(cx: Context, value: Any) -> None:
+    """Go over an iterable. Python's iterators are empty the second time."""
+    if isinstance(value, (Enumerate, Zip, Reversed)):
+        if any(value is other for other in cx.spent):
+            cx.fail(
+                UnsupportedTypeError,
+                f"the {type(value).__name__.lower()} object is gone over a second time, when it is "
+                "empty",
+                "write it where it is used, or make it a list: list(…)",
+            )
+        cx.spent.append(value)
+
+
 def static_items(cx: Context, value: Any) -> list[Any]:
     """The items of an iterable, now: ranges, and arrays of known length, are unrolled."""
-    items = known_items(value)
+    spend(cx, value)
+    return unrolled_items(cx, value)
+
+
+def unrolled_items(cx: Context, value: Any) -> list[Any]:
+    """`static_items` of what has been counted as gone over."""
+    items = known_items(cx, value)
     if items is not None:
         return items
     if isinstance(value, range):
@@ -79,6 +101,9 @@ def static_items(cx: Context, value: Any) -> list[Any]:
 
 def counted(cx: Context, value: Any) -> Counted:
     """An iterable that a loop counts through."""
+    if is_list(value):
+        rows = items_of(cx, value)
+        return Counted(0, rows.length, 1, lambda i: row(cx, items_of(cx, value), i))
     if isinstance(value, range):
         return Counted(value.start, value.stop, value.step, lambda i: i)
     if isinstance(value, Range):
@@ -99,6 +124,14 @@ def counted(cx: Context, value: Any) -> Counted:
     return cx.fail(UnsupportedTypeError, f"a loop over {describe(value)} is not supported")
 
 
+def row(cx: Context, rows: Rows, index: Any) -> Any:
+    """An item of a list whose length is known when running."""
+    found = element(cx, filled(cx, rows), cx.index(index))
+    if rows.weak and isinstance(found, Var):
+        cx.weak.add(found)
+    return found
+
+
 def _zip(cx: Context, value: Zip) -> Counted:
     columns = [_column(cx, v) for v in value.items]
     stop = columns[0].stop
@@ -108,7 +141,7 @@ def _zip(cx: Context, value: Zip) -> Counted:
 
 
 def _column(cx: Context, value: Any) -> Counted:
-    items = known_items(value)
+    items = known_items(cx, value)
     if items is not None:
         cx.fail(
             StaticValueError,

@@ -1,23 +1,30 @@
 """Joining the values of two paths, and of the iterations of a loop.
 
-A `Shape` (here: Keep, Num, Arr, Group, Opt, Clash) says what a name holds whichever path was taken.
-Its leaves are what becomes results or block arguments. Three functions work with it: `widen` finds
-it, `lower` turns a value into one atom for each leaf, `lift` turns atoms back into a value.
+A `Shape` (here: Keep, Num, Arr, Group, Ins, Opt, Clash) says what a name or a slot of an object
+holds whichever path was taken. Its leaves are what becomes results or block arguments. Three
+functions work with it: `widen` finds it, `lower` turns a value into one atom for each leaf, `lift`
+turns atoms back into a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from s2s_ad.frontend.arithmetic import KIND, convert, dtype_of, literal
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.facts import Facts, split_dim
+from s2s_ad.frontend.heap import contents, held, put
+from s2s_ad.frontend.known import known_fields
 from s2s_ad.frontend.values import (
+    UNDEFINED,
+    Box,
     Cell,
     Conflict,
     Maybe,
+    Slot,
+    Undefined,
     View,
     children,
     describe,
@@ -29,8 +36,10 @@ from s2s_ad.frontend.values import (
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, Dim, Type, promote
 
-#: Which of a join's arrays may share memory with each other, by position.
+#: Which of a join's arrays and objects may share memory with each other, by position.
 Pairs = set[tuple[int, int]]
+#: What is joined: a local variable, or a slot of an object.
+Key = str | Slot
 
 
 #: How the interpreter's own names read as variables.
@@ -43,11 +52,18 @@ OWN_NAMES = {
 }
 
 
-class Undefined:
-    """What a name without a value holds."""
+def current(state: State, names: Mapping[str, Any], key: Key) -> Any:
+    """What a name or a slot holds."""
+    if isinstance(key, Slot):
+        return held(state, key.box, key.field)
+    return names.get(key, UNDEFINED)
 
 
-UNDEFINED = Undefined()
+def hint(key: Key) -> str:
+    """A variable's name for what `key` holds."""
+    if isinstance(key, Slot):
+        return key.box.name if key.field == "items" else f"{key.box.name}_{key.field}"
+    return OWN_NAMES.get(key, key)
 
 
 @dataclass(eq=False)
@@ -75,6 +91,30 @@ class Arr:
     fresh: frozenset[int] = frozenset()
     sources: set[Cell] = field(default_factory=set)
     cell: Cell | None = None
+
+    @property
+    def origins(self) -> list[Cell | None]:
+        return [None if v is None else v.cell for v in self.views]
+
+    @property
+    def place(self) -> Cell | None:
+        return self.cell
+
+
+@dataclass(eq=False)
+class Ins:
+    """An object that is not the same on all paths: a new one, field by field. `origins` are what it
+    was joined from, `sources` the older objects it may be."""
+
+    cls: type
+    origins: tuple[Box | None, Box | None]
+    items: dict[str, Any]
+    sources: set[Box] = field(default_factory=set)
+    box: Box | None = None
+
+    @property
+    def place(self) -> Box | None:
+        return self.box
 
 
 @dataclass(eq=False)
@@ -107,13 +147,24 @@ class Clash:
 
 
 class Joiner:
-    """Finds the shapes of all names of one join; arrays that two names share stay shared."""
+    """Finds the shapes of all names of one join; arrays and objects that two names share stay
+    shared. `states` are the ends of the two paths, `older` the serial at their start."""
 
-    def __init__(self, cx: Context, facts: Facts, outside: frozenset[str] | None = None) -> None:
+    def __init__(
+        self,
+        cx: Context,
+        facts: Facts,
+        states: tuple[State, State],
+        older: int,
+        outside: frozenset[str] | None = None,
+    ) -> None:
         """`outside` are the extent symbols that mean the same in every iteration of a loop; None
         for a branch, where all do."""
         self.cx, self.facts, self.outside = cx, facts, outside
+        self.states, self.older = states, older
         self.arrays: dict[tuple[View | None, View | None], Arr] = {}
+        self.objects: dict[tuple[Box | None, Box | None], Ins] = {}
+        self.open: list[Box] = []
 
     def general(self, value: Any, flagged: bool = True) -> Any:
         """The shape of a value that will differ."""
@@ -127,6 +178,10 @@ class Joiner:
             return Num(*dtype_of(self.cx, value))
         if is_array(value):
             return Arr(value.type, (value, value))
+        if isinstance(value, Box):
+            known_fields(self.cx, value)
+            fields = contents(self.states[0], value)
+            return Ins(value.cls, (value, None), {n: Keep(v) for n, v in fields.items()})
         parts = children(value)
         if parts is not None:
             return Group(parts[0], structure(value), [Keep(v) for v in parts[1]])
@@ -139,6 +194,8 @@ class Joiner:
                 return shape
             if is_array(shape.value) and is_array(value):
                 return self.array(Arr(shape.value.type, (shape.value, None)), value, name)
+            if isinstance(shape.value, Box) and not isinstance(value, (Box, Undefined, Maybe)):
+                return Clash(_clash(name, describe(shape.value), describe(value)))
             flagged = not name.startswith("%")
             wide = self.general(shape.value, flagged)
             if isinstance(wide, Keep):
@@ -170,6 +227,8 @@ class Joiner:
             return self.number(shape, value)
         if isinstance(shape, Arr) and is_array(value):
             return self.array(shape, value, name)
+        if isinstance(shape, Ins) and isinstance(value, Box):
+            return self.object(shape, value, name)
         parts = children(value)
         if isinstance(shape, Group) and parts is not None and structure(value) == shape.structure:
             pairs = zip(shape.items, parts[1])
@@ -183,11 +242,47 @@ class Joiner:
                 start = Arr(shape.value.type, (None, None))
                 return self.array(start, shape.value, "d")
             return self.general(shape.value)
+        if isinstance(shape, Keep) and isinstance(shape.value, Box):
+            return self._new_object(shape)
+        if isinstance(shape, Ins):
+            items = {n: self.defined(s) for n, s in shape.items.items()}
+            return replace(shape, items=items)
         if isinstance(shape, Keep) and children(shape.value) is not None:
             shape = self.general(shape.value)
         if isinstance(shape, Group):
             return Group(shape.rebuild, shape.structure, [self.defined(s) for s in shape.items])
         return shape
+
+    def _new_object(self, shape: Keep) -> Any:
+        """An object that one path has: itself, unless it was made on that path."""
+        box = shape.value
+        if box.serial <= self.older:
+            return shape
+        if (None, box) not in self.objects:
+            state = self.states[0] if box in self.states[0].heap else self.states[1]
+            made = self.objects[(None, box)] = Ins(box.cls, (None, box), {})
+            made.items = {n: self.defined(Keep(v)) for n, v in contents(state, box).items()}
+        return self.objects[(None, box)]
+
+    def object(self, shape: Ins, value: Box, name: str) -> Any:
+        """An object for two that have the same class, field by field."""
+        pair = (shape.origins[0], value)
+        if pair in self.objects:
+            return self.objects[pair]
+        if value.cls is not shape.cls:
+            return Clash(_clash(name, f"a {shape.cls.__name__}", describe(value)))
+        if value in self.open:
+            return Clash(f"{name!r} is an object that is a part of itself")
+        known_fields(self.cx, value)
+        fields = contents(self.states[1], value)
+        self.open.append(value)
+        items = {
+            n: self.widen(shape.items.get(n, Keep(UNDEFINED)), fields.get(n, UNDEFINED), n)
+            for n in dict.fromkeys([*shape.items, *fields])
+        }
+        self.open.pop()
+        made = Ins(shape.cls, pair, items, set(shape.sources), shape.box)
+        return self.objects.setdefault(pair, made)
 
     def number(self, shape: Num, value: Any) -> Num:
         dtype, weak = dtype_of(self.cx, value)
@@ -237,6 +332,8 @@ def _clash(name: str, a: str, b: str) -> str:
 def _in_words(shape: Any) -> str:
     if isinstance(shape, Num):
         return f"a number ({shape.dtype})"
+    if isinstance(shape, Ins):
+        return f"a {shape.cls.__name__}"
     if isinstance(shape, Arr):
         return f"an array {shape.type}"
     if isinstance(shape, Keep):
@@ -254,18 +351,45 @@ def leaves(shape: Any, found: dict[Any, str], name: str) -> None:
     elif isinstance(shape, Group):
         for item in shape.items:
             leaves(item, found, name)
+    elif isinstance(shape, Ins):
+        for key, item in shape.items.items():
+            leaves(item, found, name if key == "items" else f"{name}_{key}")
     elif isinstance(shape, Opt):
         if shape.flag is not None:
             found.setdefault(shape.flag, f"{name}_defined")
         leaves(shape.item, found, name)
 
 
-def leaves_of(shapes: Mapping[str, Any]) -> dict[Any, str]:
+def leaves_of(shapes: Mapping[Key, Any]) -> dict[Any, str]:
     """The leaves of several names' shapes, with the hints of their variables."""
     found: dict[Any, str] = {}
-    for name, shape in shapes.items():
-        leaves(shape, found, OWN_NAMES.get(name, name))
+    for key, shape in shapes.items():
+        leaves(shape, found, hint(key))
     return found
+
+
+def objects_of(shapes: Iterable[Any]) -> list[Ins]:
+    """The new objects in shapes, those within others first."""
+    found: dict[Ins, None] = {}
+
+    def visit(shape: Any) -> None:
+        if isinstance(shape, (Group, Ins)):
+            for item in shape.items if isinstance(shape, Group) else shape.items.values():
+                visit(item)
+        if isinstance(shape, Opt):
+            visit(shape.item)
+        if isinstance(shape, Ins):
+            found.setdefault(shape)
+
+    for shape in shapes:
+        visit(shape)
+    return list(found)
+
+
+def places_of(shapes: Mapping[Key, Any]) -> list[Arr | Ins]:
+    """The arrays and objects of shapes: what may share memory with something else."""
+    arrays = [leaf for leaf in leaves_of(shapes) if isinstance(leaf, Arr)]
+    return [*arrays, *objects_of(shapes.values())]
 
 
 def leaf_type(leaf: Any) -> Type:
@@ -282,6 +406,9 @@ def lower(cx: Context, shape: Any, value: Any, atoms: dict[Any, Atom]) -> None:
     elif isinstance(shape, Group):
         for item, part in zip(shape.items, children(value)[1]):
             lower(cx, item, part, atoms)
+    elif isinstance(shape, Ins):
+        for name, item in shape.items.items():
+            lower(cx, item, held(cx.state, value, name), atoms)
     elif isinstance(shape, Opt):
         missing = isinstance(value, Undefined)
         flag: Atom = Lit(not missing, BOOL)
@@ -317,6 +444,8 @@ def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
         return atom
     if isinstance(shape, Arr):
         return View(shape.cell, (), shape.cell.type)
+    if isinstance(shape, Ins):
+        return shape.box
     if isinstance(shape, Group):
         return shape.rebuild([lift(cx, item, atoms) for item in shape.items])
     if isinstance(shape, Opt):
@@ -327,42 +456,66 @@ def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
     return Conflict(shape.message)
 
 
-def new_cells(cx: Context, arrays: Sequence[Arr], atoms: Mapping[Any, Atom], pairs: Pairs) -> None:
-    """Give every joined array a cell of its own, which may share memory with its sources."""
-    for arr in arrays:
-        arr.cell = cx.new_cell(atoms[arr])
-        cx.link(arr.cell, arr.sources)
+def new_places(
+    cx: Context, places: Sequence[Arr | Ins], atoms: Mapping[Any, Atom], pairs: Pairs
+) -> None:
+    """Give every joined array a cell of its own and every joined object a box, which may share
+    memory with their sources. What the objects hold is put into the current state."""
+    for place in places:
+        if isinstance(place, Arr):
+            place.cell = cx.new_cell(atoms[place])
+        else:
+            cx.serial += 1
+            origin = next(o for o in place.origins if o is not None)
+            place.box = Box(place.cls, origin.name, cx.serial, {})
+        cx.link(place.place, place.sources)
+    for place in places:
+        if isinstance(place, Ins):
+            cx.state.heap[place.box] = {}
+            for name, item in place.items.items():
+                if (value := lift(cx, item, atoms)) is not UNDEFINED:
+                    put(cx.state, place.box, name, value)
     for i, j in pairs:
-        cx.link(arrays[i].cell, {arrays[j].cell})
+        cx.link(places[i].place, {places[j].place})
 
 
 # --- sharing -------------------------------------------------------------------------------------
 
 
-def closure(cx: Context, view: View | None, older_than: int) -> set[Cell]:
-    """The cells that a view may be a part of, without those made since."""
-    if view is None:
+def closure(cx: Context, origin: Cell | Box | None, older_than: int) -> set[Cell | Box]:
+    """The cells that an array may be a part of (or the objects that one may be), without those made
+    since."""
+    if origin is None:
         return set()
-    cells = {view.cell} | cx.alias.get(view.cell, set())
-    return {c for c in cells if c.serial <= older_than}
+    return {c for c in {origin} | cx.alias.get(origin, set()) if c.serial <= older_than}
 
 
-def find_sources(cx: Context, arrays: Sequence[Arr], older_than: int) -> None:
-    """Add to each array the older cells that it may share memory with."""
-    for arr in arrays:
-        for view in arr.views:
-            arr.sources |= closure(cx, view, older_than)
+def find_sources(cx: Context, places: Sequence[Arr | Ins], older_than: int) -> None:
+    """Add to each array and object the older ones that it may share memory with."""
+    for place in places:
+        for origin in place.origins:
+            place.sources |= closure(cx, origin, older_than)
 
 
-def sharing(cx: Context, arrays: Sequence[Arr]) -> Pairs:
-    """The pairs of joined arrays that may share memory with each other on some path."""
+def sharing(cx: Context, places: Sequence[Arr | Ins]) -> Pairs:
+    """The pairs of joined arrays and objects that may share memory on some path."""
     pairs = set()
-    for i, a in enumerate(arrays):
+    for i, a in enumerate(places):
         for j in range(i):
-            for p, q in zip(a.views, arrays[j].views):
-                if p is not None and q is not None and cx.overlap(p.cell, q.cell):
+            for p, q in zip(a.origins, places[j].origins):
+                if p is not None and q is not None and cx.overlap(p, q):
                     pairs.add((j, i))
     return pairs
+
+
+def changed_slots(before: State, after: State, older_than: int) -> list[Slot]:
+    """The slots of objects that exist in `before` and hold something else in `after`."""
+    found = []
+    for box, fields in after.heap.items():
+        if box.serial <= older_than and fields is not before.heap.get(box):
+            names = [n for n, v in fields.items() if not same(v, held(before, box, n))]
+            found += [Slot(box, n) for n in names]
+    return found
 
 
 def changed_cells(before: State, after: State, older_than: int) -> list[Cell]:

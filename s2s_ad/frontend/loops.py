@@ -13,40 +13,51 @@ from s2s_ad.frontend.arithmetic import as_bool, both
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.errors import PathError, UnsupportedSyntaxError
 from s2s_ad.frontend.flow import FLAGS, Branch, run_branch, within
+from s2s_ad.frontend.growth import Growing, Trips
+from s2s_ad.frontend.heap import put
 from s2s_ad.frontend.join import (
     UNDEFINED,
     Arr,
     Flag,
     Group,
+    Ins,
     Joiner,
     Keep,
+    Key,
     Num,
     Opt,
     Pairs,
     changed_cells,
+    changed_slots,
+    current,
     find_sources,
     leaf_type,
     leaves_of,
     lift,
     lower,
-    new_cells,
+    new_places,
+    places_of,
     sharing,
 )
-from s2s_ad.frontend.values import Cell, children, is_scalar
+from s2s_ad.frontend.values import Cell, Slot, children, is_scalar
 from s2s_ad.ir.core import Atom, Lit, Region, Var, substitute
 from s2s_ad.ir.types import BOOL, Type
 
 ROUNDS = 40
+#: The serial and the extent symbols at the start of a loop.
+Since = tuple[int, frozenset[str]]
 
 
 @dataclass
 class Carried:
-    """What goes round a loop: the shapes of names, memory cells, staleness, sharing."""
+    """What goes round a loop: the shapes of names and of objects' slots, memory cells, staleness,
+    sharing."""
 
-    shapes: dict[str, Any]
+    shapes: dict[Key, Any]
     cells: list[Cell] = field(default_factory=list)
     stale: dict[Cell, Loc] = field(default_factory=dict)
     pairs: Pairs = field(default_factory=set)
+    growing: Growing | None = None
 
     @property
     def slots(self) -> dict[Any, tuple[str, Type]]:
@@ -55,17 +66,17 @@ class Carried:
         return found | {c: (c.name, c.type) for c in self.cells}
 
     @property
-    def arrays(self) -> list[Arr]:
-        return [leaf for leaf in leaves_of(self.shapes) if isinstance(leaf, Arr)]
+    def places(self) -> list[Arr | Ins]:
+        return places_of(self.shapes)
 
     def signature(self) -> tuple:
-        order = {arr: k for k, arr in enumerate(self.arrays)}
+        order = {place: k for k, place in enumerate(self.places)}
         shapes = tuple((n, _signature(s, order)) for n, s in self.shapes.items())
         cells = tuple(c.serial for c in self.cells)
         return shapes, cells, tuple(sorted(c.serial for c in self.stale)), sorted(self.pairs)
 
 
-def _signature(shape: Any, order: Mapping[Arr, int]) -> tuple:
+def _signature(shape: Any, order: Mapping[Arr | Ins, int]) -> tuple:
     if isinstance(shape, Keep):
         return ("keep",)
     if isinstance(shape, Num):
@@ -73,6 +84,10 @@ def _signature(shape: Any, order: Mapping[Arr, int]) -> tuple:
     if isinstance(shape, Arr):
         sources = tuple(sorted(c.serial for c in shape.sources))
         return ("array", order[shape], str(shape.type), sources)
+    if isinstance(shape, Ins):
+        sources = tuple(sorted(b.serial for b in shape.sources))
+        items = tuple((n, _signature(s, order)) for n, s in shape.items.items())
+        return ("object", order[shape], sources, items)
     if isinstance(shape, Group):
         return ("group", *(_signature(s, order) for s in shape.items))
     if isinstance(shape, Opt):
@@ -87,17 +102,20 @@ class Attempt:
     params: dict[Any, Var]
     branch: Branch
     stop: Any
+    head: State
 
 
 def enter(cx: Context, carried: Carried, atoms: Mapping[Any, Atom]) -> None:
     """Set names and memory to what they are at the head of the loop."""
-    new_cells(cx, carried.arrays, atoms, carried.pairs)
-    for name, shape in carried.shapes.items():
+    new_places(cx, carried.places, atoms, carried.pairs)
+    for key, shape in carried.shapes.items():
         value = lift(cx, shape, atoms)
-        if value is UNDEFINED:
-            cx.frame.locals.pop(name, None)
+        if isinstance(key, Slot):
+            put(cx.state, key.box, key.field, value)
+        elif value is UNDEFINED:
+            cx.frame.locals.pop(key, None)
         else:
-            cx.frame.locals[name] = value
+            cx.frame.locals[key] = value
     for cell in carried.cells:
         cx.state.memory[cell] = atoms[cell]
     cx.state.stale = dict(carried.stale)
@@ -107,9 +125,11 @@ def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
     """Interpret the body once, under the assumptions in `carried`."""
     params = {k: Var(n, t) for k, (n, t) in carried.slots.items()}
     stop: list[Any] = []
+    head: list[State] = []
 
     def run() -> None:
         enter(cx, carried, params)
+        head.append(cx.state.fork())
         names = cx.frame.locals
         for flag in FLAGS:
             names[flag] = False
@@ -118,28 +138,44 @@ def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
         names = cx.frame.locals
         stop.append(both(cx, names.get("%break", False), names.get("%return", False), "or"))
 
-    return Attempt(params, run_branch(cx, run), stop[0] if stop else None)
+    branch = run_branch(cx, run)
+    return Attempt(params, branch, stop[0] if stop else None, head[0])
 
 
 def settle(
-    cx: Context, names: list[str], rebound: frozenset[str], body: Callable[[], None]
+    cx: Context,
+    names: list[str],
+    rebound: frozenset[str],
+    body: Callable[[], None],
+    trips: Trips | None = None,
 ) -> tuple[Carried, Attempt]:
-    """Interpret `body` until what is carried has settled.
+    """Interpret `body` until what is carried has settled, and the room that lists need.
 
     `names` may be read at the head of the loop or after it; of these, numbers that are `rebound` in
-    the body are carried from the start."""
-    older, before, outside = cx.serial, cx.state, frozenset(cx.symbols)
+    the body are carried from the start. `trips` is how a counted loop counts."""
     start = {n: cx.frame.locals.get(n, UNDEFINED) for n in names}
-    joiner = Joiner(cx, before.facts)
-    shapes = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
-    carried = Carried(shapes, stale=dict(before.stale))
+    growing = Growing(cx, trips)
+    carried, since = _start(cx, start, rebound)
     for _ in range(ROUNDS):
-        tried = attempt(cx, carried, body)
-        following = _widened(cx, carried, tried, before, (older, outside))
+        tried = attempt(cx, carried, growing.counting(body))
+        if growing.replan(tried.branch.state, tried.stop, since[0]):
+            carried, since = _start(cx, start, rebound)
+            continue
+        following = _widened(cx, carried, tried, since, growing)
         if following.signature() == carried.signature():
+            growing.settled(tried.branch.builder.eqns, set(tried.params.values()))
+            carried.growing = growing
             return carried, tried
         carried = following
     return cx.fail(PathError, "the types that this loop carries do not settle")
+
+
+def _start(cx: Context, start: Mapping[str, Any], rebound: frozenset[str]) -> tuple[Carried, Since]:
+    """What is carried at first."""
+    joiner = Joiner(cx, cx.state.facts, (cx.state, cx.state), cx.serial)
+    shapes: dict[Key, Any] = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
+    since = (cx.serial, frozenset(cx.symbols))
+    return Carried(shapes, stale=dict(cx.state.stale)), since
 
 
 def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
@@ -155,22 +191,24 @@ def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
     return Group(wide.rebuild, wide.structure, [_first(joiner, v, True) for v in parts[1]])
 
 
-def _widened(
-    cx: Context, old: Carried, tried: Attempt, before: State, since: tuple[int, frozenset[str]]
-) -> Carried:
-    """What is carried, given how the body ended. `since` are the serial and the extent symbols at
-    the start of the loop."""
-    end, (older, outside) = tried.branch, since
+def _widened(cx: Context, old: Carried, tried: Attempt, since: Since, growing: Growing) -> Carried:
+    """What is carried, given how the body ended."""
+    before, end, (older, outside) = cx.state, tried.branch, since
     if end.state.dead:
         return old
-    joiner = Joiner(cx, end.state.facts, outside)
-    ends = {n: end.locals.get(n, UNDEFINED) for n in old.shapes}
-    shapes = {n: joiner.widen(s, ends[n], n) for n, s in old.shapes.items()}
+    joiner = Joiner(cx, end.state.facts, (before, end.state), older, outside)
+    slots = [s for s in changed_slots(tried.head, end.state, older) if not growing.counts(s)]
+    starts = {s: Keep(current(before, {}, s)) for s in slots} | old.shapes
+    shapes = {
+        k: joiner.widen(s, current(end.state, end.locals, k), k.field if isinstance(k, Slot) else k)
+        for k, s in starts.items()
+    }
+    shapes = {k: shapes[k] for k in dict.fromkeys([*old.shapes, *shapes])}
     head = State({**before.memory, **{c: tried.params[c] for c in old.cells}})
     stale = {c: w for c, w in end.state.stale.items() if c.serial <= older}
     new = Carried(shapes, changed_cells(head, end.state, older), {**stale, **before.stale})
-    find_sources(cx, new.arrays, older)
-    new.pairs = sharing(cx, new.arrays)
+    find_sources(cx, new.places, older)
+    new.pairs = sharing(cx, new.places)
     return new
 
 
@@ -193,15 +231,15 @@ def close(cx: Context, carried: Carried, tried: Attempt) -> Block:
     """The block arguments with their first values and their values after an iteration; what every
     iteration keeps is not carried."""
     inits: dict[Any, Atom] = {}
-    for name, shape in carried.shapes.items():
-        lower(cx, shape, cx.frame.locals.get(name, UNDEFINED), inits)
+    for key, shape in carried.shapes.items():
+        lower(cx, shape, current(cx.state, cx.frame.locals, key), inits)
     inits |= {c: cx.version(c) for c in carried.cells}
     results: dict[Any, Atom] = dict(tried.params)
     if not tried.branch.state.dead:
         results = {}
         with within(cx, tried.branch):
-            for name, shape in carried.shapes.items():
-                lower(cx, shape, tried.branch.locals.get(name, UNDEFINED), results)
+            for key, shape in carried.shapes.items():
+                lower(cx, shape, current(cx.state, tried.branch.locals, key), results)
         results |= {c: tried.branch.version(c) for c in carried.cells}
     kept = [k for k in carried.slots if results[k] is tried.params[k]]
     keys = [k for k in carried.slots if k not in kept]
@@ -220,6 +258,7 @@ def leave(
 ) -> None:
     """Go on after the loop. A name that the body rebinds and nothing reads later is forgotten."""
     enter(cx, carried, atoms)
+    carried.growing.finish()
     for name in rebound - set(carried.shapes):
         cx.frame.locals.pop(name, None)
 
@@ -267,15 +306,20 @@ def emit_while(
     block = close(cx, carried, tried)
     params = {k: Var(n, t) for k, (n, t) in carried.slots.items()}
     found: list[Any] = []
+    starts: list[State] = []
+    older: list[int] = []
 
     def condition() -> None:
         enter(cx, carried, params)
+        starts.append(cx.state.fork())
+        older.append(cx.serial)
         names = cx.frame.locals
         stopped = both(cx, names.get("%break", False), names.get("%return", False), "or")
         found.append(test(stopped))
 
     head = run_branch(cx, condition)
-    if any(head.version(c) is not params[c] for c in carried.cells):
+    written = any(head.version(c) is not params[c] for c in carried.cells)
+    if written or changed_slots(starts[0], head.state, older[0]):
         cx.fail(UnsupportedSyntaxError, "the condition of a while must not write to arrays")
     invariant = {params[k]: atom for k, atom in block.atoms.items()}
     cond = Region(
