@@ -78,6 +78,8 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return call(cx, fn.func, [*first, *args], {**named, **kwargs})
     if getattr(fn, "__s2s_prim__", "") == "stop_gradient":
         return stop_gradient(cx, *args)
+    if fn is super:
+        return objects.super_of(cx, args)
     handler = registry.find(fn)
     if handler is not None and fn in SPECIAL and args and is_object(args[0]):
         return objects.unary(cx, SPECIAL[fn], args[0])

@@ -19,7 +19,7 @@ import gast
 
 from s2s_ad.frontend import containers, iteration, statements
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.expressions import evaluate, truth
+from s2s_ad.frontend.expressions import condition, evaluate
 from s2s_ad.frontend.flow import conditional
 from s2s_ad.frontend.heap import new_dict, new_list
 from s2s_ad.frontend.liveness import assigned
@@ -80,7 +80,7 @@ def filtered(cx: Context, tests: list[gast.AST], rest: Callable[[], None]) -> No
     """`rest()` where all of the tests hold."""
     if not tests:
         return rest()
-    holds = truth(cx, evaluate(cx, tests[0]))
+    holds = condition(cx, tests[0])
     return conditional(cx, holds, lambda: filtered(cx, tests[1:], rest), lambda: None, None)
 
 

@@ -37,6 +37,7 @@ from s2s_ad.frontend.values import (
     Partial,
     Record,
     Rows,
+    Super,
     describe,
     is_array,
     is_atom,
@@ -188,6 +189,22 @@ def truth(cx: Context, value: Any) -> Any:
     return ar.truth(cx, value)
 
 
+def condition(cx: Context, node: gast.AST) -> Any:
+    """The truth of an expression, of which nothing but the truth is asked."""
+    if not isinstance(node, gast.BoolOp):
+        return truth(cx, evaluate(cx, node))
+    prim = "and" if isinstance(node.op, gast.And) else "or"
+
+    def rest(values: list[gast.AST]) -> Any:
+        first = condition(cx, values[0])
+        return (
+            first if len(values) == 1 else short_circuit(cx, prim, first, lambda: rest(values[1:]))
+        )
+
+    with cx.at(node):
+        return rest(node.values)
+
+
 def bool_op(cx: Context, node: gast.BoolOp) -> Any:
     """`and`, `or`: Python gives an operand; the next is evaluated only where it is needed."""
     is_and = isinstance(node.op, gast.And)
@@ -274,7 +291,7 @@ def compare_values(cx: Context, prim: str, a: Any, b: Any) -> Any:
 
 
 def if_exp(cx: Context, node: gast.IfExp) -> Any:
-    known = truth(cx, evaluate(cx, node.test))
+    known = condition(cx, node.test)
     value = choose(cx, known, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse))
     if isinstance(value, Conflict):
         cx.fail(PathError, value.message.replace("the function's result", "this expression"))
@@ -297,6 +314,8 @@ def get_attribute(cx: Context, value: Any, attr: str) -> Any:
         return getattr(value, attr)
     if is_object(value):
         return objects.get_attribute(cx, value, attr)
+    if isinstance(value, Super):
+        return objects.super_attribute(cx, value, attr)
     if isinstance(value, Box) and (value.cls, attr) in containers.METHODS:
         return Method(value, attr)
     if isinstance(value, type) and not is_namedtuple(value):

@@ -32,7 +32,7 @@ from s2s_ad.frontend.join import (
     sharing,
 )
 from s2s_ad.frontend.liveness import Names
-from s2s_ad.frontend.values import Cell, Slot, same
+from s2s_ad.frontend.values import Cell, Slot, is_atom, same
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region, walk
 from s2s_ad.ir.prims import PRIMS
@@ -265,10 +265,12 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
     if isinstance(first, bool):
         return second() if first == (prim == "and") else first
     trial = run_branch(cx, _put(cx, second))
-    if _plain(cx, trial):
+    value = trial.locals.get("%expr")
+    truthful = isinstance(value, bool) or (is_atom(value) and value.type == BOOL)
+    if truthful and _plain(cx, trial):
         cx.state.heap = trial.state.heap  # objects made on the way
         cx.builder.eqns.extend(trial.builder.eqns)
-        return both(cx, first, trial.locals["%expr"], prim)
+        return both(cx, first, value, prim)
     if prim == "and":
         return choose(cx, first, trial, lambda: False)
     return choose(cx, logical_not(cx, first), trial, lambda: True)

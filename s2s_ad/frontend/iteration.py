@@ -10,7 +10,7 @@ from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import StaticValueError, UnsupportedTypeError
 from s2s_ad.frontend.facts import shifted
-from s2s_ad.frontend.heap import filled, is_list, items_of, plain
+from s2s_ad.frontend.heap import filled, is_list, is_object, items_of, plain
 from s2s_ad.frontend.memory import element, extent
 from s2s_ad.frontend.values import (
     Enumerate,
@@ -83,6 +83,10 @@ def static_items(cx: Context, value: Any) -> list[Any]:
 
 def unrolled_items(cx: Context, value: Any) -> list[Any]:
     """`static_items` of what has been counted as gone over."""
+    if is_object(value):
+        from s2s_ad.frontend.containers import iterable
+
+        value = iterable(cx, value)
     items = known_items(cx, value)
     if items is not None:
         return items

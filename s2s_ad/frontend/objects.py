@@ -24,6 +24,7 @@ from s2s_ad.frontend.values import (
     Bound,
     Box,
     Record,
+    Super,
     describe,
     is_array,
     is_namedtuple,
@@ -197,6 +198,38 @@ def bound_member(cx: Context, cls: type, owner: Any, name: str, member: Any) -> 
     if isinstance(member, functools.partialmethod) and owner is not None:
         return calls.Partial(Bound(member.func, owner), member.args, member.keywords)
     return known_member(cx, cls, name, getattr(cls, name))
+
+
+def super_of(cx: Context, args: Sequence[Any]) -> Super:
+    """`super()`, which knows the class that the method stands in, or `super(cls, self)`."""
+    if len(args) == 2:
+        return Super(*args)
+    frame, found = cx.frame, cx.frame.closure.get("__class__")
+    names = [a.id for a in (*frame.source.node.args.posonlyargs, *frame.source.node.args.args)]
+    if args or found is None or not names:
+        cx.fail(UnsupportedCallError, "super() is supported in methods")
+    return Super(found(), frame.locals[names[0]])
+
+
+def super_attribute(cx: Context, value: Super, name: str) -> Any:
+    """What the classes after `value.cls` have under a name."""
+    cls = value.owner.cls if isinstance(value.owner, Box) else value.owner
+    bases = cls.__mro__[cls.__mro__.index(value.cls) + 1 :]
+    base = next((b for b in bases if name in b.__dict__), None)
+    if base is None:
+        cx.fail(UndefinedNameError, f"no base of {value.cls.__name__} has {name!r}")
+    member = base.__dict__[name]
+    if isinstance(member, property):
+        return calls.call(cx, member.fget, [value.owner], {})
+    if isinstance(member, classmethod):
+        return Bound(member.__func__, cls)
+    if base is object and name == "__init__":
+        return Bound(nothing, value.owner)
+    return bound_member(cx, base, value.owner, name, member)
+
+
+def nothing(self: Any) -> None:
+    """What `object.__init__` does."""
 
 
 def set_attribute(cx: Context, box: Box, name: str, value: Any, direct: bool = False) -> None:

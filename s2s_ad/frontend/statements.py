@@ -22,6 +22,7 @@ from s2s_ad.frontend.errors import (
 from s2s_ad.frontend.expressions import (
     BINARY,
     argument,
+    condition,
     evaluate,
     get_attribute,
     get_item,
@@ -30,7 +31,6 @@ from s2s_ad.frontend.expressions import (
     operate,
     python_index,
 )
-from s2s_ad.frontend.expressions import truth as truth_of
 from s2s_ad.frontend.flow import conditional, guarded, leaving, run_branch, short_circuit
 from s2s_ad.frontend.growth import Trips
 from s2s_ad.frontend.heap import is_dict, is_list, is_object
@@ -94,7 +94,7 @@ def if_statement(
 ) -> None:
     """An `if` and what follows it. Where one branch always leaves, what follows is the other's."""
     with cx.at(stmt):
-        truth = truth_of(cx, evaluate(cx, stmt.test))
+        truth = condition(cx, stmt.test)
     if cx.state.dead:
         return None
     if isinstance(truth, bool):
@@ -194,7 +194,7 @@ def while_statement(cx: Context, stmt: gast.While, after: Names, exits: Names) -
 
     def test(stopped: object) -> object:
         def condition() -> object:
-            return True if always else truth_of(cx, evaluate(cx, stmt.test))
+            return True if always else condition(cx, stmt.test)
 
         return short_circuit(cx, "and", ar.logical_not(cx, stopped), condition)
 
@@ -390,7 +390,7 @@ def leave_loop(cx: Context, stmt: gast.AST) -> None:
 
 
 def assert_statement(cx: Context, stmt: gast.Assert) -> None:
-    truth = truth_of(cx, evaluate(cx, stmt.test))
+    truth = condition(cx, stmt.test)
     message = "" if stmt.msg is None else _text(cx, stmt.msg)
     cx.check(ar.as_bool(truth), "AssertionError", message)
 

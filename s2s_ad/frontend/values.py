@@ -173,6 +173,14 @@ class Bound:
 
 
 @dataclass(frozen=True, eq=False)
+class Super:
+    """`super()` in a method of `cls`, on `owner`: an instance, or a class."""
+
+    cls: type
+    owner: Any
+
+
+@dataclass(frozen=True, eq=False)
 class Partial:
     """A `functools.partial` made inside the function."""
 
