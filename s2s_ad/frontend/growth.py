@@ -24,6 +24,7 @@ from s2s_ad.errors import Loc
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.errors import GrowthError, ShapeError
+from s2s_ad.frontend.facts import split_dim
 from s2s_ad.frontend.heap import ITEMS, filled, held, put
 from s2s_ad.frontend.iteration import length
 from s2s_ad.frontend.subscripts import Slice, set_items
@@ -369,7 +370,8 @@ def in_array(cx: Context, box: Box, items: Any, room: Any, kind: tuple[Type, boo
     extents = []
     for dim in item.shape:
         found = cx.state.facts.find(dim)
-        if isinstance(found, str) and not (found in cx.state.facts.extents or found in cx.given):
+        symbols = {found, split_dim(found)[0]} if isinstance(found, str) else set()
+        if symbols and not symbols & {*cx.state.facts.extents, *cx.given}:
             cx.fail(
                 ShapeError,
                 "the shape of what is appended is not known where the loop starts",

@@ -193,10 +193,10 @@ def while_statement(cx: Context, stmt: gast.While, after: Names, exits: Names) -
     always = isinstance(stmt.test, gast.Constant) and bool(stmt.test.value)
 
     def test(stopped: object) -> object:
-        def condition() -> object:
+        def holds() -> object:
             return True if always else condition(cx, stmt.test)
 
-        return short_circuit(cx, "and", ar.logical_not(cx, stopped), condition)
+        return short_circuit(cx, "and", ar.logical_not(cx, stopped), holds)
 
     atoms = emit_while(cx, carried, tried, test)
     leave(cx, carried, atoms, rebound)

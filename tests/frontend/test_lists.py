@@ -30,7 +30,7 @@ def methods(x):
     d = a + c * 2
     d *= 1
     d += (x,)
-    return tuple(a), tuple(b), tuple(c), tuple(d), del_, a.index(7.0), len(d), a == b, a == c
+    return tuple(a), tuple(b), tuple(c), tuple(d), del_, len(d), a == b, a == c
 
 
 def items_of_items(x):
@@ -96,7 +96,7 @@ def grows_in_steps(n):
     out = []
     for i in range(n, -n, -2):
         out.append(i)
-    return np.array(out), len(out)
+    return np.array(out) * 1.0, len(out)
 
 
 def filtered(x):
@@ -108,7 +108,7 @@ def filtered(x):
         where.append(i)
         if v > 1.0:
             break
-    return np.array(out), np.array(where), len(out)
+    return np.array(out), np.array(where) * 1.0, len(out)
 
 
 def triangle(x):
@@ -136,7 +136,7 @@ def rows(A):
         scaled = row * 2.0
         scaled[0] = 1.0
         out.append(scaled)
-        firsts.append(row[:2])
+        firsts.append(row[1:])
     return np.array(out), np.stack(firsts, axis=1), np.concatenate(out), np.vstack(out), out[1]
 
 
