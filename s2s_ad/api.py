@@ -126,7 +126,7 @@ class Derivative:
         bound = self.binder.bind(args, kwargs)
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
-        if entry.derived.program.updates:
+        if entry.derived.program.assigned:
             return call_with_updates(entry, _flat(arguments, bound), bound)
         if not kwargs and len(bound) == len(args):
             key = self._key(args)
@@ -219,7 +219,7 @@ class Jvp(Derivative):
         bound = self.binder.bind(args, {})
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
-        if entry.derived.program.updates:
+        if entry.derived.program.assigned:
             check_apart(entry.derived.program, bound)
         elif key is not None and len(bound) == len(args):
             self._fast[key] = entry
@@ -286,7 +286,7 @@ class Differentiable(Derivative):
         super().__init__(fn, **options)
         self._options = options
         self._made: dict[Any, Derivative] = {}
-        functools.update_wrapper(self, fn)
+        functools.update_wrapper(self, fn, updated=())  # not the state of another derivative
 
     def __repr__(self) -> str:
         return f"<s2s_ad.differentiate of {self.binder.name}>"

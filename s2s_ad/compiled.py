@@ -143,12 +143,12 @@ def as_program(derived: Derived) -> Program:
     (func,) = derived.funcs("array", after=stage)
     program = derived.program
     if derived.mode != "jvp":
-        return replace(program, func=func, out=derived.out)
+        return replace(program, func=func, out=derived.out, updates=())
     func = with_captures_last(func, len(program.captures), len(derived.params))
     primals = tuple_spec(*(a.spec for a in program.arguments))
     tangents = tuple_spec(*(mirror_spec(a.spec) for a in derived.wrt))
     arguments = (Argument("primals", 0, primals), Argument("tangents", 1, tangents))
-    return replace(program, func=func, arguments=arguments, out=derived.out)
+    return replace(program, func=func, arguments=arguments, out=derived.out, updates=())
 
 
 def builder(

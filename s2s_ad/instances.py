@@ -23,11 +23,15 @@ def is_instance(value: Any) -> bool:
     cls = type(value)
     if cls is types.SimpleNamespace:
         return True
-    if isinstance(value, _VALUES) or not cls.__flags__ & _HEAP_TYPE:
+    if isinstance(value, _VALUES) or not all(_in_python(base) for base in cls.__mro__):
         return False
     if cls.__module__.split(".")[0] in _PACKAGES or hasattr(value, "__array_interface__"):
         return False
     return not (hasattr(value, "py_func") or hasattr(value, "__wrapped__"))
+
+
+def _in_python(cls: type) -> bool:
+    return cls is object or bool(cls.__flags__ & _HEAP_TYPE)
 
 
 def attributes(value: Any) -> dict[str, Any]:

@@ -59,7 +59,8 @@ class Program:
     whether what was taken for known is still so; `writes` are the parameters that the *user's*
     function writes to, whether or not `func` does; of those, `undecided` are not among the results;
     `selected` names what `out` holds. `updates` are the fields of the caller's objects that the
-    function assigns, `objects` those that it reads from around it."""
+    function assigns, which are further results; `assigned` names the first of them, also where they
+    are no results any more. `objects` are those that it reads from around it."""
 
     func: Func
     arguments: tuple[Argument, ...]
@@ -71,6 +72,7 @@ class Program:
     selected: str | tuple[str, ...] = "return"
     updates: tuple[Update, ...] = ()
     objects: tuple[Any, ...] = ()
+    assigned: str = ""
 
     def leaf_range(self, argument: Argument) -> range:
         """The parameters that the leaves of `argument` are."""
@@ -175,7 +177,7 @@ def _from_trace(traced: Traced, arguments: tuple[Argument, ...]) -> Program:
     )
     return Program(
         func, arguments, out, captures, traced.guards, writes, undecided,
-        updates=updates, objects=traced.objects,
+        updates=updates, objects=traced.objects, assigned=updates[0].name if updates else "",
     )  # fmt: skip
 
 

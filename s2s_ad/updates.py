@@ -20,7 +20,7 @@ def call_with_updates(entry: Any, leaves: tuple, bound: Bound) -> Any:
     twice: it would have to change in both places."""
     program = entry.derived.program
     check_apart(program, bound)
-    if entry.derived.mode != "primal":
+    if entry.derived.mode != "primal" or not program.updates:
         return entry.call(leaves)
     value, *fields = entry.call(leaves)
     for update, field in zip(program.updates, fields):
@@ -38,7 +38,7 @@ def check_apart(program: Program, bound: Bound) -> None:
             if id(obj) in met:
                 raise OverlapError(
                     f"{met[id(obj)]} and {path} are one object, and the function assigns "
-                    f"{program.updates[0].name}",
+                    f"{program.assigned}",
                     advice="pass a copy of one of them",
                 )
             met[id(obj)] = path

@@ -233,6 +233,17 @@ def test_callables_of_every_kind() -> None:
     assert grad(product, wrt="y", jit=False)(2.0, 3.0) == 4.0
 
 
+def test_derivative_of_a_derivative_of_what_assigns() -> None:
+    def cubed(p, x):
+        p.k = p.k * x
+        return p.k * x * x
+
+    m = Model(2.0)
+    second = grad(grad(cubed, wrt=1, jit=False), wrt=1, jit=False)
+    assert second(m, 3.0) == 36.0 and m.k == 2.0
+    assert differentiate(grad(cubed, wrt=1), jit=False)(m, 2.0) == 24.0 and m.k == 2.0
+
+
 def test_returned_object() -> None:
     def moved(m, x):
         m.k = x

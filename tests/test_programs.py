@@ -37,7 +37,7 @@ BROAD = [p for m in (elementwise, arrays, language) for p in m.PROGRAMS]
 COMPILED = """
     van_der_pol lotka_volterra newton_sqrt running_product recurrence jacobi_2d gauss_seidel
     cholesky logistic_regression gmm safe_sqrt nested_exits helper_elsewhere closure
-    cache_challenge read_overwrite_read row_view scatter
+    cache_challenge read_overwrite_read row_view scatter oscillator append_filtered
 """
 LEVELS = ("array", "kernel")
 

@@ -363,7 +363,7 @@ def truth(cx: Context, box: Box) -> Any:
     """`bool(box)`, as a value whose truth is to be taken."""
     for name in ("__bool__", "__len__"):
         if special(box, name) is not None:
-            return try_special(cx, box, name)
+            return unary(cx, name.strip("_"), box)
     return True
 
 

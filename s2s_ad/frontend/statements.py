@@ -33,7 +33,7 @@ from s2s_ad.frontend.expressions import (
 )
 from s2s_ad.frontend.flow import conditional, guarded, leaving, run_branch, short_circuit
 from s2s_ad.frontend.growth import Trips
-from s2s_ad.frontend.heap import is_dict, is_list, is_object
+from s2s_ad.frontend.heap import is_dict, is_list, is_object, new_list
 from s2s_ad.frontend.liveness import (
     Names,
     assigned,
@@ -294,7 +294,7 @@ def unpack(cx: Context, value: object, targets: Sequence[gast.AST]) -> list[obje
     items = iteration.static_items(cx, value)
     if star is not None and len(items) >= count - 1:
         end = len(items) - (count - 1 - star)
-        items = [*items[:star], items[star:end], *items[end:]]
+        items = [*items[:star], new_list(cx, items[star:end]), *items[end:]]
     if len(items) != count:
         cx.fail(UnsupportedTypeError, f"{len(items)} items cannot be unpacked into {count} names")
     return items
@@ -333,7 +333,7 @@ def augmented(cx: Context, stmt: gast.AugAssign) -> None:
             current = get_attribute(cx, owner, target.attr)
         changed = in_place(cx, stmt.op, current, evaluate(cx, stmt.value))
         give_name(cx, changed, target.attr)
-        return None if is_array(owner) else objects.set_attribute(cx, owner, target.attr, changed)
+        return objects.set_attribute(cx, owner, target.attr, changed)
     current = evaluate(
         cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target)
     )
