@@ -23,6 +23,7 @@ from s2s_ad.frontend.join import (
     changed_slots,
     current,
     find_sources,
+    hint,
     leaf_type,
     leaves_of,
     lift,
@@ -142,7 +143,7 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
     for slot in dict.fromkeys(s for p in (a, b) for s in changed_slots(base, p.state, older)):
         of_one_length(cx, slot, [(p.state, lambda p=p: within(cx, p)) for p in (a, b)])
         va, vb = current(a.state, {}, slot), current(b.state, {}, slot)
-        shapes[slot] = joiner.widen(Keep(va), vb, slot.field)
+        shapes[slot] = joiner.widen(Keep(va), vb, hint(slot))
     leaves, places = leaves_of(shapes), places_of(shapes)
     find_sources(cx, places, older)
     cells = sorted(

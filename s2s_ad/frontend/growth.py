@@ -234,8 +234,11 @@ class Growing:
         plans = dict(self.plans)
         self.ends = {b: g for b, g in end.grown.items() if b.serial <= older}
         for box, growth in self.ends.items():
-            first = held(self.start, box, ITEMS)
-            if not (isinstance(first, Rows) and first.room):
+            first, last = held(self.start, box, ITEMS), held(end, box, ITEMS)
+            has_room = isinstance(first, Rows) and first.room
+            both = isinstance(first, tuple) and isinstance(last, tuple)
+            as_long = both and len(first) == len(last)
+            if not has_room and (box in plans or not as_long):
                 plans[box] = self._plan(box, growth, growth.exact and stop is False)
         if plans == self.plans:
             return False
@@ -348,14 +351,13 @@ def of_one_length(
     """Lists that have different lengths at the ends of two paths become arrays there. `paths` are
     the states with what enters each to emit at its end."""
     sides = [held(state, slot.box, ITEMS) for state, _ in paths]
-    if (
-        slot.field != ITEMS
-        or slot.box.cls is not list
-        or structure(sides[0]) == structure(sides[1])
-    ):
+    lists = slot.field == ITEMS and slot.box.cls is list
+    if not lists or not all(isinstance(side, (tuple, Rows)) for side in sides):
+        return
+    if structure(sides[0]) == structure(sides[1]):
         return
     kinds = [kind_of(cx, slot.box, side) for side in sides]
-    if None in kinds or not all(isinstance(side, (tuple, Rows)) for side in sides):
+    if None in kinds:
         return
     most = max((len(side) for side in sides if isinstance(side, tuple)), default=0)
     for (_, enter), side in zip(paths, sides):

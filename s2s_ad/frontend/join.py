@@ -277,7 +277,11 @@ class Joiner:
         fields = contents(self.states[1], value)
         self.open.append(value)
         items = {
-            n: self.widen(shape.items.get(n, Keep(UNDEFINED)), fields.get(n, UNDEFINED), n)
+            n: self.widen(
+                shape.items.get(n, Keep(UNDEFINED)),
+                fields.get(n, UNDEFINED),
+                name if n == "items" else n,
+            )
             for n in dict.fromkeys([*shape.items, *fields])
         }
         self.open.pop()

@@ -31,6 +31,7 @@ from s2s_ad.frontend.join import (
     changed_slots,
     current,
     find_sources,
+    hint,
     leaf_type,
     leaves_of,
     lift,
@@ -200,7 +201,7 @@ def _widened(cx: Context, old: Carried, tried: Attempt, since: Since, growing: G
     slots = [s for s in changed_slots(tried.head, end.state, older) if not growing.counts(s)]
     starts = {s: Keep(current(before, {}, s)) for s in slots} | old.shapes
     shapes = {
-        k: joiner.widen(s, current(end.state, end.locals, k), k.field if isinstance(k, Slot) else k)
+        k: joiner.widen(s, current(end.state, end.locals, k), hint(k) if isinstance(k, Slot) else k)
         for k, s in starts.items()
     }
     shapes = {k: shapes[k] for k in dict.fromkeys([*old.shapes, *shapes])}

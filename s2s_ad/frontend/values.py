@@ -300,6 +300,8 @@ def describe(value: Any) -> str:
         return f"an array {value.type}"
     if isinstance(value, (Record, Box)):
         return f"a {value.cls.__name__}"
+    if isinstance(value, Rows):
+        return "items that a loop has appended"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)} items"
     if value is None or isinstance(value, str):

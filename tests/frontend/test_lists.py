@@ -229,7 +229,15 @@ def while_pops(x, n):
     return total, len(todo)
 
 
+def window(x, n):
+    last = [0.0, 0.0, 1.0]
+    for i in range(n):
+        last.append(last.pop(0) * 0.5 + x * i)
+    return last, last[0] - last[2]
+
+
 PROGRAMS = [
+    (window, (0.7, 5)),
     (methods, (0.7,)),
     (items_of_items, (0.7,)),
     (dicts, (0.7,)),
