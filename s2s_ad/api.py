@@ -111,8 +111,9 @@ class Derivative:
         """A cheap key for arguments that compiled code takes as they are; None for others."""
         key: list[Any] = []
         try:
-            if not all(cheap_key(a, key) for a in args):
-                return None
+            for a in args:
+                if not cheap_key(a, key):
+                    return None
         except RecursionError:  # an object that is a part of itself: `describe` says so
             return None
         for k in self._fixed:

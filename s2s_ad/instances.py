@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import sys
 import types
 from typing import Any
@@ -20,29 +21,31 @@ _HEAP_TYPE = 1 << 9
 def is_instance(value: Any) -> bool:
     """True for an object whose state is its attributes: a dataclass, a plain class with
     `__init__`, a `types.SimpleNamespace`."""
-    cls = type(value)
+    return _plain(type(value)) and not (hasattr(value, "py_func") or hasattr(value, "__wrapped__"))
+
+
+@functools.cache
+def _plain(cls: type) -> bool:
+    """True for a class whose instances are their attributes."""
     if cls is types.SimpleNamespace:
         return True
-    if isinstance(value, _VALUES) or not all(_in_python(base) for base in cls.__mro__):
+    if issubclass(cls, _VALUES) or hasattr(cls, "__array_interface__"):
         return False
-    if cls.__module__.split(".")[0] in _PACKAGES or hasattr(value, "__array_interface__"):
-        return False
-    return not (hasattr(value, "py_func") or hasattr(value, "__wrapped__"))
+    written = all(base is object or base.__flags__ & _HEAP_TYPE for base in cls.__mro__)
+    return written and cls.__module__.split(".")[0] not in _PACKAGES
 
 
-def _in_python(cls: type) -> bool:
-    return cls is object or bool(cls.__flags__ & _HEAP_TYPE)
+@functools.cache
+def _slots(cls: type) -> tuple[str, ...]:
+    found = [base.__dict__.get("__slots__", ()) for base in reversed(cls.__mro__)]
+    names = [n for slots in found for n in ((slots,) if isinstance(slots, str) else slots)]
+    return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
 
 
 def attributes(value: Any) -> dict[str, Any]:
     """The attributes that an instance itself holds, in the order of their making."""
-    found = {}
-    for cls in reversed(type(value).__mro__):
-        slots = cls.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                found[name] = getattr(value, name)
-    return found | getattr(value, "__dict__", {})
+    slots = {n: getattr(value, n) for n in _slots(type(value)) if hasattr(value, n)}
+    return slots | getattr(value, "__dict__", {})
 
 
 def make(cls: type, fields: dict[str, Any]) -> Any:

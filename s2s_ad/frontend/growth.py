@@ -62,7 +62,8 @@ class Trips:
     def done(self, cx: Context) -> Any:
         """How many have been done, in the body."""
         start, _, step = self.bounds
-        return ar.binary(cx, "floordiv", ar.binary(cx, "sub", self.index, start), step)
+        past = ar.binary(cx, "sub", self.index, start)
+        return past if type(step) is int and step == 1 else ar.binary(cx, "floordiv", past, step)
 
 
 @dataclass(frozen=True)
