@@ -1,3 +1,3 @@
 """The derivative rules that come with s2s_ad. Importing this declares them."""
 
-from s2s_ad.rules import array, nondiff, scalar  # noqa: F401
+from s2s_ad.rules import array, linalg, nondiff, scalar, special  # noqa: F401

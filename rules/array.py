@@ -15,7 +15,7 @@ from s2s_ad.ops import (
     split_spec,
     unbroadcast,
 )
-from s2s_ad.rule import UnsupportedDerivativeError, jvp, linear, transpose
+from s2s_ad.rule import jvp, linear, transpose
 
 for _name in "sum transpose reshape expand squeeze broadcast cumsum load full grow".split():
     linear(_name, 0)
@@ -164,7 +164,10 @@ def _mul_t(t, eqn, ct):
 @transpose("div")
 def _div_t(t, eqn, ct):
     a, b = eqn.ins
-    t.add(a, unbroadcast(ct / t.value(b), a.type.shape))
+    quotient = ct / t.value(b)
+    if eqn.params.get("pole"):
+        quotient = select(ct.equals(0.0), 0.0, quotient)
+    t.add(a, unbroadcast(quotient, a.type.shape))
 
 
 @transpose("select")
@@ -327,25 +330,42 @@ def _read_back(t, eqn, ct, overwrites=False):
 
 
 def _last_writer(t, eqn, read, indices):
-    """Of duplicate indices the last one wins: only its value reached the array."""
-    spec = split_spec(eqn.params["spec"])
-    if spec.count("a") != 1 or "i" in spec or indices[spec.index("a")].type.ndim != 1:
-        raise UnsupportedDerivativeError(
-            "reverse mode through a store with several index arrays is not supported",
-            eqn.loc,
-            "write it as a loop over the indices, with one element stored per iteration",
-        )
-    axis = spec.index("a")
-    index = Value(t.b, indices[sum(s.count("_") if ":" in s else 1 for s in spec[:axis])])
-    size = t.extents(eqn.ins[0])[axis]
-    length = apply("dim", index, axis=0)
-    order = apply("iota", length)
-    winner = apply("full", Value(t.b, i64(-1)), size)
-    winner = apply("store", winner, order, index, spec="a")
-    wins = apply("load", winner, index, spec="a").equals(order)
-    if len(read.shape) > 1:
-        wins = apply("expand", wins, axes=tuple(a for a in range(len(read.shape)) if a != axis))
-    return select(wins, read, 0.0)
+    """Of duplicate indices the last one wins: only its value reached the array. Each place gets the
+    number of its last writer, in an array over the axes that index arrays select from."""
+    spec, rest = split_spec(eqn.params["spec"]), list(indices)
+    index, sizes, kept = [], [], 0
+    for axis, token in enumerate(spec):
+        own = [rest.pop(0) for _ in range(token.count("_") if ":" in token else 1)]
+        if token == "a":
+            index.append(Value(t.b, own[0]))
+            sizes.append(t.extents(eqn.ins[0])[axis])
+        elif token != "i" and not index:
+            kept += 1
+    shape = _broadcast_extents(t.b, index)
+    size = shape[0]
+    for n in shape[1:]:
+        size = t.b.emit("mul", size, n, name="n")
+    order = apply("iota", Value(t.b, size))
+    if len(shape) > 1:
+        order = apply("reshape", order, *shape)
+    places = ",".join("a" * len(index))
+    winner = apply("full", Value(t.b, i64(-1)), *sizes)
+    winner = apply("store", winner, order, *index, spec=places)
+    wins = apply("load", winner, *index, spec=places).equals(order)
+    own = range(kept, kept + len(shape))
+    others = tuple(a for a in range(len(read.shape)) if a not in own)
+    return select(apply("expand", wins, axes=others) if others else wins, read, 0.0)
+
+
+def _broadcast_extents(b, arrays):
+    """The extents of arrays after broadcasting: of each axis, one that is not 1."""
+    rank = max(len(x.shape) for x in arrays)
+    shape = []
+    for k in range(rank, 0, -1):
+        found = [x for x in arrays if len(x.shape) >= k and x.shape[-k] != 1]
+        x = found[0] if found else None
+        shape.append(i64(1) if x is None else extents(x)[len(x.shape) - k])
+    return shape
 
 
 @transpose("grow")

@@ -7,4 +7,5 @@ from s2s_ad.rule import zero
 
 zero("sign floor ceil trunc rint floordiv")
 zero("eq ne lt le gt ge isnan isinf isfinite and or not xor")
-zero("empty iota dim nonzero any all argmax argmin stop_gradient assert")
+zero("bit_and bit_or bit_xor shift_left shift_right invert")
+zero("empty iota dim nonzero any all argmax argmin stop_gradient assert perform")

@@ -21,6 +21,7 @@ from s2s_ad.ops import (
     sin,
     sinh,
     sqrt,
+    trunc,
 )
 from s2s_ad.rule import jvp, linear, partials
 
@@ -29,7 +30,6 @@ LOG2, LOG10, TWO_OVER_SQRT_PI = math.log(2.0), math.log(10.0), 2.0 / math.sqrt(m
 linear("neg", 0)
 linear("copy", 0)
 partials("abs", lambda x, y: sign(x))
-partials("sqrt", lambda x, y: 0.5 / y)
 partials("cbrt", lambda x, y: 1.0 / (3.0 * y**2))
 partials("exp", lambda x, y: y)
 partials("exp2", lambda x, y: LOG2 * y)
@@ -53,10 +53,19 @@ partials("arctanh", lambda x, y: 1.0 / (1.0 - x**2))
 partials("erf", lambda x, y: TWO_OVER_SQRT_PI * exp(-(x**2)))
 partials("erfc", lambda x, y: -TWO_OVER_SQRT_PI * exp(-(x**2)))
 
+
+@jvp("sqrt")
+def _sqrt(context, eqn, tangents):
+    """dy = dx / 2y. At x = 0 that is infinite, and a distance that is zero is mostly masked
+    afterwards: `pole` has the transpose give zero, not nan, where the cotangent is zero."""
+    return apply("div", 0.5 * tangents[0], context.value(eqn.out), pole=True)
+
+
 partials("mul", lambda x, y, z: y, lambda x, y, z: x)
 partials("arctan2", lambda y, x, z: x / (x**2 + y**2), lambda y, x, z: -y / (x**2 + y**2))
 partials("hypot", lambda x, y, z: x / z, lambda x, y, z: y / z)
 partials("mod", lambda x, y, z: 1.0, lambda x, y, z: -floor(x / y))
+partials("fmod", lambda x, y, z: 1.0, lambda x, y, z: -trunc(x / y))
 partials("copysign", lambda x, y, z: copysign(1.0, x) * copysign(1.0, y), None)
 partials(
     "maximum",

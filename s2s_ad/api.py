@@ -7,6 +7,8 @@ Options that every transformation takes:
 - `outputs=None`  what is differentiated: "return", the name of an argument that the function
                   writes to (its final content), or a tuple of these. None means what is returned
                   or, for a function that returns None, every array that it writes to
+- `donate=()`     names or positions of arguments whose arrays may be used as working memory: they
+                  hold anything afterwards, and need not be copied where the function writes to them
 - `level=None`    "array" (NumPy code, readable) or "kernel" (loops, fast); by default kernel code
                   is what numba compiles, and array code is what runs uncompiled
 - `invert=False`  reverse mode may invert updates such as `x += h * v` instead of saving `x` in
@@ -17,6 +19,8 @@ Options that every transformation takes:
                   compiled code too: it costs a comparison before a loop, or nothing where loop
                   bounds decide. False leaves the checks out: such a subscript reads or writes
                   foreign memory
+- `math="vector"` compiled loops compute several values of exp, sin, log, … at a time, where the
+                  machine can (accurate to 4 ulp); "scalar": one at a time (libm's 1 ulp or so)
 
 Functions are specialised for the types of a call: dtypes, ranks, which extents are 1, the structure
 of containers, and the values of strings, bools, None and functions.
@@ -33,15 +37,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from s2s_ad.api_errors import ArgumentTypeError, OptionError, SeedError
+from s2s_ad.api_errors import ArgumentTypeError, OptionError, SeedError, check_option
 from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
 from s2s_ad.ir.text import show
-from s2s_ad.specialise import Argument, Binder, Outputs, Program, Wrt, program_of
+from s2s_ad.specialise import Argument, Binder, Donate, Outputs, Program, Wrt, program_of
 from s2s_ad.trees import Node, cheap_key, has_float, leaves, seeds
 from s2s_ad.updates import call_with_updates, check_apart
 
 T = TypeVar("T")
+
+#: How exp, sin, … are computed in compiled loops.
+MATH = ("vector", "scalar")
 
 
 class Derivative:
@@ -60,18 +67,21 @@ class Derivative:
         jit: bool = True,
         static: str | Sequence[str] = (),
         outputs: Outputs = None,
+        donate: Donate = (),
         level: str | None = None,
         invert: bool = False,
         boundscheck: bool = True,
+        math: str = "vector",
     ) -> None:
         if not callable(fn):
             raise ArgumentTypeError(f"a function is needed, not a {type(fn).__name__}")
-        self._fn, self._wrt, self._jit = fn, wrt, jit
+        check_option("math", math, MATH)
+        self._fn, self._wrt, self._jit, self._math = fn, wrt, jit, math
         inherited = fn._static if isinstance(fn, Derivative) else ()
         self._static = (*inherited, *((static,) if isinstance(static, str) else static))
+        self._outputs, self._donate, self._invert = outputs, donate, invert
+        self._level = level or ("kernel" if jit else "array")
         self._boundscheck = boundscheck
-        self._outputs, self._level = outputs, level or ("kernel" if jit else "array")
-        self._invert = invert
         self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
         self._fixed = self.binder.static_positions
         self._fast: dict[Any, Specialisation] = {}
@@ -143,13 +153,16 @@ class Derivative:
             entry = self._known.get(arguments)
             if entry is None or not entry.fresh():
                 derived = self.derived(arguments)
-                self._known[arguments] = entry = specialise(derived, self._jit, self._level)
+                self._known[arguments] = entry = specialise(
+                    derived, self._jit, self._level, self._math == "vector"
+                )
         return entry
 
     def derived(self, arguments: tuple[Argument, ...]) -> Derived:
         """What is made for a call with arguments of these specs, before it is compiled."""
         program = self._program(arguments)
         options = {"invert": self._invert, "boundscheck": self._boundscheck}
+        options["donate"] = self._donate
         return derive(self.mode, program, self._wrt, self._outputs, **options)
 
     def _program(self, arguments: tuple[Argument, ...]) -> Program:
@@ -397,7 +410,7 @@ def grad(fn: Callable[..., Any], wrt: Wrt = 0, **options: Any) -> Gradient:
     `wrt` is the index or name of an argument, or a tuple of them; one gives a bare gradient, a
     tuple gives a tuple; None stands for every argument that holds floating-point numbers. The
     gradient has the structure, shapes and dtypes of the argument. Arguments are never written to,
-    even where `fn` writes to them. Options: see the module `s2s_ad.api`.
+    even where `fn` writes to them (unless they are donated). Options: see the module `s2s_ad.api`.
 
     Raises NotScalarError where the value is not one number (use vjp), InactiveArgumentError for an
     integer argument in `wrt`, and the frontend's errors, at the line of `fn`, for what is outside
@@ -451,9 +464,8 @@ def vjp(fn: Callable[..., Any], wrt: Wrt = None, **options: Any) -> Vjp:
 def differentiate(fn: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator: the function, compiled, with `.grad`, `.value_and_grad`, `.jvp` and `.vjp`.
 
-    Calls do what the Python function does, writes to arguments included. Used bare or with options
-    (`jit`, `static`, `outputs`, `level`, `boundscheck`, and `wrt`, which holds for all four
-    derivatives).
+    Calls do what the Python function does, writes to arguments included. Used bare or with the
+    options of the derivatives; `wrt` holds for all four.
 
     >>> @differentiate(jit=False)
     ... def f(x):

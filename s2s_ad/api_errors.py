@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from s2s_ad.errors import S2SError
 
 
@@ -63,6 +65,12 @@ class OptionError(S2SError):
     """An option with a value it cannot have: an unknown level or pass."""
 
     code = "S2S109"
+
+
+def check_option(option: str, value: str, allowed: Sequence[str]) -> None:
+    """OptionError where `value` is not one of `allowed`."""
+    if value not in allowed:
+        raise OptionError(f"{option}={value!r}", advice=f"{option} is one of {', '.join(allowed)}")
 
 
 class CommandError(S2SError):

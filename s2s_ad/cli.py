@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_function(command)
         command.add_argument("--level", choices=pipeline.LEVELS, default="kernel")
         command.add_argument(
+            "--math", choices=api.MATH, default="vector", help="how loops compute exp, sin, …"
+        )
+        command.add_argument(
             "-o", metavar="OUT.py", help="where to write; standard output if absent"
         )
         command.set_defaults(run=_generate, mode=mode)
@@ -101,7 +104,8 @@ def _add_function(command: argparse.ArgumentParser) -> None:
 def _generate(options: argparse.Namespace) -> None:
     fn, name = _load(options.function)
     derived = _derived(options, fn, options.mode)
-    text = standalone(derived, f"{name}_{options.mode}", options.level, _header(options, fn))
+    header, vector = _header(options, fn), options.math == "vector"
+    text = standalone(derived, f"{name}_{options.mode}", options.level, header, vector)
     compile(text, options.o or "<standard output>", "exec")
     if options.o is None:
         sys.stdout.write(text)
@@ -235,6 +239,7 @@ def _header(options: argparse.Namespace, fn: Callable[..., Any]) -> str:
         digest = "unknown"
     parts = ["s2s-ad", options.mode, options.function, "--sig", options.sig]
     chosen = {"--wrt": options.wrt, "--outputs": options.outputs, "--level": options.level}
+    chosen["--math"] = options.math
     for option, value in (*chosen.items(), ("-o", options.o)):
         parts += [option, value] if value is not None else []
     parts += ["--invert"] if options.invert else []

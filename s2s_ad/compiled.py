@@ -18,9 +18,11 @@ from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.types import Type
 from s2s_ad.specialise import (
     Argument,
+    Donate,
     Outputs,
     Program,
     Wrt,
+    donated_params,
     mirror_spec,
     require_scalar,
     resolve_wrt,
@@ -49,8 +51,8 @@ class Derived:
     """A program and what is to be made of it: `mode`, with respect to the parameters `params`.
 
     `out` is the structure of the whole result; `sources` says for each of its leaves which argument
-    it *is* (a compiled primal returns the caller's own array where Python would), None for most.
-    `boundscheck` is the user's option.
+    it *is* (a compiled primal returns the caller's own array where Python would), None for most;
+    `donated` are the parameters whose buffers may be used, `boundscheck` is the user's option.
     """
 
     mode: str
@@ -61,14 +63,15 @@ class Derived:
     sources: tuple[int | None, ...] = ()
     invert: bool = False
     boundscheck: bool = True
+    donated: tuple[int, ...] = ()
 
     def funcs(self, level: str, after: str | None = None, numpy: bool = False) -> tuple[Func, ...]:
         """The functions at the end of the pipeline, or after one of its stages; `numpy` says that
         they are printed for NumPy, which checks most subscripts of array code itself."""
         checks = "unseen" if numpy and level == "array" else "all"
         checks = checks if self.boundscheck else "none"
-        program = self.program.func
-        funcs = pipeline.run(program, self.mode, self.params, level, after, self.invert, checks)
+        func, options = self.program.func, (self.invert, checks, self.donated)
+        funcs = pipeline.run(func, self.mode, self.params, level, after, *options)
         if self.mode == "jvp" and after is None:
             count = len(self.program.captures)
             funcs = tuple(with_captures_last(f, count, len(self.params)) for f in funcs)
@@ -82,10 +85,13 @@ def derive(
     outputs: Outputs,
     invert: bool = False,
     boundscheck: bool = True,
+    donate: Donate = (),
 ) -> Derived:
-    """What `mode` asks of a program, checked: the arguments in `wrt`, the value that counts."""
+    """What `mode` asks of a program, checked: the arguments in `wrt` and `donate`, the value that
+    counts."""
+    donated = donated_params(program, donate)
     if mode == "primal":
-        return replace(_primal(program), boundscheck=boundscheck)
+        return replace(_primal(program), boundscheck=boundscheck, donated=donated)
     program = select_outputs(program, outputs)
     chosen = resolve_wrt(program, wrt)
     gradients = [mirror_spec(a.spec) for a in chosen]
@@ -99,7 +105,8 @@ def derive(
         "vjp": gradient,
     }[mode]
     params = wrt_params(program, chosen)
-    return Derived(mode, program, out, chosen, params, invert=invert, boundscheck=boundscheck)
+    options = {"invert": invert, "boundscheck": boundscheck, "donated": donated}
+    return Derived(mode, program, out, chosen, params, **options)
 
 
 def _primal(program: Program) -> Derived:
@@ -203,7 +210,9 @@ class Specialisation:
         self.types = [p.type for p in funcs[0].params]
         program = derived.program
         self.captures, self.guards = program.captures, program.guards
-        self.writes, self.written = program.writes, tuple(p for p, _ in funcs[0].mutated)
+        self.writes, self.donated = program.writes, derived.donated
+        self.written = tuple(p for p, _ in funcs[0].mutated)
+        self.exclusive = bool(self.writes or self.donated)
         #: the leaves of positional arguments; None where the arguments are the leaves
         self.take = _leaf_taker([a.spec for a in program.arguments])
         if derived.mode == "vjp":
@@ -227,18 +236,19 @@ class Specialisation:
     def run(self, leaves: tuple) -> Any:
         if self.captures:
             return self.call(leaves)
-        if self.writes:
+        if self.exclusive:
             self._check_overlap(leaves)
         return self.finish(self.kernel(*leaves), leaves)
 
     def call(self, leaves: Sequence[Any]) -> Any:
         given = (*leaves, *(get() for get in self.captures))
-        if self.writes:
+        for p in (*self.written, *self.donated):
+            if not given[p].flags.writeable:
+                what = "the function writes to it" if p in self.written else "it is donated"
+                raise ReadOnlyError(f"{self._path(p)} is read-only, and {what}")
+        if self.exclusive:
             self._check_overlap(given)
         ready = list(map(leaf_value, self.types, given))
-        for p in self.written:
-            if not given[p].flags.writeable:
-                raise ReadOnlyError(f"{self._path(p)} is read-only, and the function writes to it")
         result = self.kernel(*ready)
         for p in self.written:
             if ready[p] is not given[p]:
@@ -246,20 +256,28 @@ class Specialisation:
         return self.finish(result, given)
 
     def _check_overlap(self, leaves: Sequence[Any]) -> None:
-        """OverlapError where an array that the function writes to shares memory with another."""
+        """OverlapError where an array that the function writes to, or that is donated, shares
+        memory with another argument, or an element with another of its own."""
         own = len(self.derived.program.func.params) - len(self.captures)
         seeds = range(own, len(leaves) - len(self.captures))  # read only: they may overlap
-        for p in self.writes:
+        for param in dict.fromkeys((*self.donated, *self.writes)):
+            reason = "is donated" if param in self.donated else "is written to"
+            p = param if param < own else param + len(seeds)  # captured arrays come last
+            if overlaps_itself(leaves[p]):
+                raise OverlapError(
+                    f"elements of {self._path(p)} share memory, and it {reason}",
+                    advice="pass a copy of it",
+                )
             for q, other in enumerate(leaves):
                 if (
                     q != p
-                    and q not in seeds
+                    and (q not in seeds or param in self.donated)
                     and np.may_share_memory(leaves[p], other)
                     and _overlap(leaves[p], other)
                 ):
                     raise OverlapError(
-                        f"{self._path(p)} and {self._path(q)} share memory, and the function "
-                        f"writes to {self._path(p)}",
+                        f"{self._path(p)} and {self._path(q)} share memory, and {self._path(p)} "
+                        f"{reason}",
                         advice="pass a copy of one of them",
                     )
 
@@ -267,7 +285,11 @@ class Specialisation:
         """The name of a parameter's leaf, as the user would write it."""
         arguments = self.derived.program.arguments
         paths = [path for a in arguments for path in leaf_paths(a.spec, a.name)]
-        return paths[param] if param < len(paths) else self.derived.program.func.params[param].name
+        if param < len(paths):
+            return paths[param]
+        captured = [p.name for p in self.derived.program.func.params[len(paths) :]]
+        behind = param - (len(self.types) - len(captured))
+        return captured[behind] if behind >= 0 else "a tangent"
 
 
 def _leaf_taker(specs: Sequence[Spec]) -> Callable[[tuple], tuple] | None:
@@ -294,6 +316,19 @@ def _leaf_taker(specs: Sequence[Spec]) -> Callable[[tuple], tuple] | None:
 
     items = [item for k, spec in enumerate(specs) for item in texts(spec, f"a[{k}]")]
     return eval(f"lambda a: ({''.join(f'{item}, ' for item in items)})", names)
+
+
+def overlaps_itself(a: np.ndarray) -> bool:
+    """True where two elements of an array may be the same memory: np.broadcast_to, as_strided.
+    Views made by subscripts never do that: each stride steps over all that smaller ones reach."""
+    if a.flags.c_contiguous or a.size == 0:
+        return False
+    reach = a.itemsize
+    for stride, size in sorted((abs(s), n) for s, n in zip(a.strides, a.shape) if n > 1):
+        if stride < reach:
+            return True
+        reach = stride * (size - 1) + reach
+    return False
 
 
 def _overlap(a: Any, b: Any) -> bool:
@@ -375,9 +410,10 @@ def _pullback_maker(
     return finish
 
 
-def specialise(derived: Derived, jit: bool, level: str) -> Specialisation:
-    """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported)."""
+def specialise(derived: Derived, jit: bool, level: str, vector: bool) -> Specialisation:
+    """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported).
+    With `vector`, loops call functions that the compiler can vectorise."""
     funcs = derived.funcs(level, numpy=not jit)
-    text = emit_module(funcs, jit=jit)
+    text = emit_module(funcs, jit=jit, vector=vector and jit)
     kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
     return Specialisation(derived, funcs, kernels, jit)

@@ -7,6 +7,7 @@ to write instead. The table of codes is in docs/errors.md; a test keeps the two 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ class S2SError(Exception):
 
     def __str__(self) -> str:
         lines = [f"{self.code}: {self.message}"]
-        for call in self.chain:
+        for call, repeats in groupby(self.chain):
             lines.append(f"  called from {call.file}, line {call.line}: {call.text.strip()}")
+            more = sum(1 for _ in repeats) - 1
+            lines += [f"  ({more} more calls from there)"] if more else []
         if self.loc is not None:
             text = self.loc.text.rstrip()
             indent = len(text) - len(text.lstrip())

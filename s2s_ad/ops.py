@@ -126,7 +126,8 @@ def _function(prim: str) -> Callable[..., Value]:
 
 
 sqrt, exp, log, sin, cos, sinh, cosh = map(_function, "sqrt exp log sin cos sinh cosh".split())
-sign, floor, select, copysign, isnan = map(_function, "sign floor select copysign isnan".split())
+sign, floor, trunc, select = map(_function, "sign floor trunc select".split())
+copysign, isnan, tan = map(_function, "copysign isnan tan".split())
 minimum, maximum = map(_function, "minimum maximum".split())
 
 

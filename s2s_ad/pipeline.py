@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from s2s_ad.api_errors import OptionError
+from s2s_ad.api_errors import check_option
 from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.verify import verify
 from s2s_ad.passes.bounds import bounds
@@ -53,13 +53,18 @@ def each(*passes: Callable[[Func], Func]) -> Callable[[Funcs], Funcs]:
 
 
 def stages(
-    mode: str, wrt: Sequence[int], level: str, invert: bool = False, checks: str = "all"
+    mode: str,
+    wrt: Sequence[int],
+    level: str,
+    invert: bool = False,
+    checks: str = "all",
+    donated: Sequence[int] = (),
 ) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
     `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
     with respect to; `level` is one of LEVELS, `checks` of `passes.bounds.CHECKS`; `invert` allows
-    updates to be inverted with rounding.
+    updates to be inverted with rounding; the buffers of the parameters `donated` may be used.
 
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
@@ -79,7 +84,7 @@ def stages(
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", each(simplify, cse, dce, hoist)),
         *to_loops,
-        Stage("inplace", each(inplace)),
+        Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
     )
 
 
@@ -118,17 +123,18 @@ def run(
     after: str | None = None,
     invert: bool = False,
     checks: str = "all",
+    donated: Sequence[int] = (),
 ) -> Funcs:
     """`func` through all stages, or through those up to and including `after`.
 
     With the environment variable S2S_AD_VERIFY=1 every stage's result is verified. OptionError
     where there is no such level, or no such stage for this mode and level.
     """
-    _check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level, invert, checks)
+    check_option("level", level, LEVELS)
+    todo = stages(mode, wrt, level, invert, checks, donated)
     inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
-        _check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
+        check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
     if after in inside:
         todo = (todo[0], inside[after])
     names = ("frontend", *(stage.name for stage in todo))
@@ -139,11 +145,6 @@ def run(
         funcs = stage.run(funcs)
         _observe(stage.name, funcs, time.perf_counter() - start)
     return funcs
-
-
-def _check_option(option: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise OptionError(f"{option}={value!r}", advice=f"{option} is one of {', '.join(allowed)}")
 
 
 def _observe(name: str, funcs: Funcs, seconds: float) -> None:

@@ -42,6 +42,7 @@ from s2s_ad.trees import (
 
 Wrt = int | str | tuple[int | str, ...] | None
 Outputs = str | tuple[str, ...] | None
+Donate = int | str | tuple[int | str, ...]
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,19 @@ def resolve_wrt(program: Program, wrt: Wrt) -> tuple[Argument, ...]:
     return found
 
 
-def _argument(program: Program, wrt: int | str) -> Argument:
+def donated_params(program: Program, donate: Donate) -> tuple[int, ...]:
+    """The parameters that the arrays in the donated arguments are."""
+    found: list[int] = []
+    for which in _as_tuple(donate):
+        argument = _argument(program, which, "donate")
+        arrays = [i for i in program.leaf_range(argument) if program.func.params[i].type.is_array]
+        if not arrays:
+            raise WrtError(f"donate={which!r}: {argument.name!r} holds no array")
+        found += arrays
+    return tuple(dict.fromkeys(found))
+
+
+def _argument(program: Program, wrt: int | str, option: str = "wrt") -> Argument:
     positional = [a for a in program.arguments if a.position is not None]
     if isinstance(wrt, str):
         matches = [a for a in program.arguments if a.name == wrt]
@@ -306,8 +319,8 @@ def _argument(program: Program, wrt: int | str) -> Argument:
     if not matches:
         names = ", ".join(a.name for a in program.arguments)
         raise WrtError(
-            f"wrt={wrt!r}: {program.func.name} is called without such an argument",
-            advice=f"the arguments are {names}; wrt takes an index, a name or a tuple of them",
+            f"{option}={wrt!r}: {program.func.name} is called without such an argument",
+            advice=f"the arguments are {names}; {option} takes an index, a name or a tuple of them",
         )
     return matches[0]
 

@@ -33,8 +33,9 @@ def _array(x, dtype, shape):
 '''
 
 
-def standalone(derived: Derived, name: str, level: str, header: str) -> str:
-    """The text of a module whose function `name` computes `derived`.
+def standalone(derived: Derived, name: str, level: str, header: str, vector: bool = True) -> str:
+    """The text of a module whose function `name` computes `derived`. With `vector`, its loops call
+    the vector functions of s2s_ad where that is installed, and NumPy's where it is not.
 
     CommandError where it would need s2s_ad or the user's own classes.
     """
@@ -44,7 +45,7 @@ def standalone(derived: Derived, name: str, level: str, header: str) -> str:
     blocks = ["".join(f"{constant} = {text}\n" for constant, text in constants.items())]
     blocks += [_ARRAY if "_array(" in wrapper else "", wrapper]
     plain = "\n\n".join(filter(None, blocks))
-    return emit_module(funcs, header=header, jit=True, optional=True, plain=plain)
+    return emit_module(funcs, header=header, jit=True, optional=True, plain=plain, vector=vector)
 
 
 def _constants(derived: Derived) -> dict[str, str]:

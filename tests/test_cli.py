@@ -49,8 +49,8 @@ def column(a):
 
 def refused(x):
     try:
-        return x
-    except ValueError:
+        return 1.0 / x
+    except ZeroDivisionError:
         return 0.0
 '''
 

@@ -7,6 +7,7 @@ import doctest
 import importlib
 import io
 import linecache
+import os
 import pkgutil
 import re
 from pathlib import Path
@@ -66,6 +67,42 @@ def test_every_error_has_a_code_of_its_own_and_a_row() -> None:
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| (S2S\d{3}) \| `(\w+)`", text, re.M))
     assert rows == {kind.code: kind.__name__ for kind in kinds}
+
+
+EXAMPLE = r"### (S2S\d{3})\n\n```python\n(.*?)```\n\n```text\n(.*?)\n```"
+ERRORS = ROOT / "docs" / "errors.md"
+
+
+def error_examples() -> list[tuple[str, str, str]]:
+    return re.findall(EXAMPLE, ERRORS.read_text(encoding="utf-8"), re.S)
+
+
+def test_every_error_has_an_example() -> None:
+    """Except those that a rule of one's own gives, or no known program."""
+    rows = re.findall(r"^\| (S2S\d{3}) \|", ERRORS.read_text(encoding="utf-8"), re.M)
+    assert {code for code, _, _ in error_examples()} == set(rows) - {"S2S090", "S2S092"}
+
+
+@pytest.mark.parametrize("code, text, shown", error_examples(), ids=lambda p: p[:7].strip())
+def test_error_example(
+    code: str, text: str, shown: str, request: pytest.FixtureRequest, monkeypatch
+) -> None:
+    """The example raises the error, and its message is the one that is shown."""
+    monkeypatch.setenv("S2S_AD_CACHE_DIR", os.environ.get("S2S_AD_CACHE_DIR", ""))
+    lines = text.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, "example.py", (len(text), None, lines, "example.py"))
+    names = {n: getattr(s2s_ad, n) for n in ("grad", "vjp", "jvp", "differentiate")}
+    with pytest.raises(S2SError) as caught:
+        exec(compile(text, "example.py", "exec"), {"np": np, **names})
+    assert caught.value.code == code
+    message = str(caught.value)
+    if request.config.getoption("--update-golden"):
+        page = ERRORS.read_text(encoding="utf-8")
+        block = f"### {code}\n\n```python\n{text}```\n\n```text\n"
+        page = page.replace(f"{block}{shown}\n```", f"{block}{message}\n```")
+        ERRORS.write_text(page, encoding="utf-8")
+        return
+    assert message == shown
 
 
 def kinks() -> list[tuple[str, str, str]]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from s2s_ad.ir.core import Atom, Eqn, Func, Region, Var
+from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import split_spec
 
 #: Primitives that print as a NumPy view of their first operand (`load` with basic indices too).
@@ -139,7 +140,9 @@ class Sharing:
             return READONLY if eqn.ins[0].type.is_array else C
         if prim == "cumsum" and eqn.params.get("reverse"):
             return STRIDED
-        if prim in ("copy", "reshape", "dot", "grow", "empty", "full", "iota", "nonzero"):
+        if prim in ("copy", "reshape", "grow", "empty", "full", "iota", "nonzero"):
+            return C
+        if PRIMS[prim].kind == "contract":
             return C
         arrays = [a for a in eqn.ins if a.type.is_array and a.type.ndim == eqn.outs[0].type.ndim]
         rank_one = eqn.outs[0].type.ndim == 1

@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import Sharing, loop_inits
@@ -28,27 +28,36 @@ from s2s_ad.backend import source as py
 from s2s_ad.backend.expr import BINARY, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
+from s2s_ad.backend.scalars import numpy_scalars
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, region_uses
 from s2s_ad.ir.subscript import is_element, split_spec
 
+#: The context, in compiled modules, of what the Python interpreter runs.
+UNCOMPILED = "uncompiled"
 
-def emit(func: Func, *, doc: str = "") -> str:
+
+def emit(
+    func: Func, *, doc: str = "", jit: bool = True, vector: Collection[tuple[str, str]] = ()
+) -> str:
     """The `def` statement of `func`, which must have gone through `inplace`.
 
     Results that `func.mutated` names are written into the arguments; the others are returned: one
-    bare, several as a tuple. `doc` becomes the docstring.
+    bare, several as a tuple. `doc` becomes the docstring. With `jit` what numba cannot compile
+    stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
+    which scalars are computed by the functions of `backend.vecmath`.
     """
-    return _Printer(func).function(doc)
+    return _Printer(func, jit, vector).function(doc)
 
 
 class _Printer:
-    def __init__(self, func: Func) -> None:
-        self.func = func
+    def __init__(self, func: Func, jit: bool, vector: Collection[tuple[str, str]]) -> None:
+        self.func, self.jit = func, jit
         sharing = Sharing(func)
         self.plan = fold(func, sharing)
         self.names = assign_names(func, self.plan, sharing)
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
-        self.ex = Expressions(self.plan, self.names, sharing)
+        numpy = None if jit else numpy_scalars(func)
+        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector)
         self.uses = Counter(region_uses(func.body))
         self.lines = py.Lines()
         self.commented: object = None  # the user's line that the last comment showed
@@ -189,6 +198,14 @@ class _Printer:
         failure = py.call(error, py.constant(str(eqn.params["message"])))
         return [ast.If(test, [ast.Raise(failure, None)], [])]
 
+    def perform(self, eqn: Eqn) -> list[ast.stmt]:
+        """Python code that numba leaves to the interpreter."""
+        operands = {f"_{k}": self.ex.atom(a) for k, a in enumerate(eqn.ins)}
+        act = ast.Expr(_Operands(operands).visit(ast.parse(eqn.params["code"], mode="eval").body))
+        if not self.jit:
+            return [act]
+        return [ast.With([ast.withitem(py.call(UNCOMPILED), None)], [act])]
+
     def opposite(self, test: ast.expr, eqn: Eqn | None) -> ast.expr:
         ints = eqn is not None and bool(eqn.ins) and eqn.ins[0].type.dtype in ("i32", "i64")
         return self.ex.opposite(test, ints)
@@ -323,6 +340,16 @@ class _Printer:
         return [*before, ast.While(py.constant(True), [*head, stop, *inner], [])]
 
 
+class _Operands(ast.NodeTransformer):
+    """Puts the operands of a `perform` in their places."""
+
+    def __init__(self, operands: dict[str, ast.expr]) -> None:
+        self.operands = operands
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.operands.get(node.id, node)
+
+
 def _or_pass(body: list[ast.stmt]) -> list[ast.stmt]:
     return body or [ast.Pass()]
 
@@ -355,6 +382,6 @@ def _reaches(start: _Move, goal: _Move, moves: Sequence[_Move]) -> bool:
 
 _STATEMENTS = {
     "store": _Printer.store, "accum": _Printer.accum, "grow": _Printer.grow,
-    "assert": _Printer.check, "if": _Printer.branch, "for": _Printer.for_,
-    "while": _Printer.while_,
+    "assert": _Printer.check, "perform": _Printer.perform, "if": _Printer.branch,
+    "for": _Printer.for_, "while": _Printer.while_,
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 
 from s2s_ad.analysis.sharing import C, Sharing
 from s2s_ad.backend import source as py
@@ -17,6 +17,10 @@ BINARY = {
     "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "div": ast.Div, "floordiv": ast.FloorDiv,
     "mod": ast.Mod, "dot": ast.MatMult,
 }  # fmt: skip
+BITS = {
+    "bit_and": ast.BitAnd, "bit_or": ast.BitOr, "bit_xor": ast.BitXor, "shift_left": ast.LShift,
+    "shift_right": ast.RShift,
+}  # fmt: skip
 COMPARE = {
     "eq": ast.Eq, "ne": ast.NotEq, "lt": ast.Lt, "le": ast.LtE, "gt": ast.Gt, "ge": ast.GtE,
 }  # fmt: skip
@@ -27,6 +31,15 @@ _OPPOSITE = {
 _ARRAY_LOGIC = {"and": ast.BitAnd, "or": ast.BitOr, "xor": ast.BitXor}
 _REDUCE = {"reduce_max": "max", "reduce_min": "min"}
 _INTS = ("bool", "i32", "i64")
+
+#: NumPy's names of functions -> those of `backend.vecmath`, which numba can vectorise.
+VECTOR_NAMES = {
+    name: f"v{name}"
+    for name in (
+        "exp exp2 expm1 log log2 log10 log1p cbrt sin cos tan sinh cosh tanh arcsin arccos arctan "
+        "arcsinh arccosh arctanh erf erfc power arctan2 hypot maximum minimum"
+    ).split()
+}
 
 
 def numpy_dtype(dtype: str) -> ast.expr:
@@ -42,10 +55,21 @@ def literal(a: Lit) -> ast.expr:
 
 
 class Expressions:
-    """Prints atoms and equations as expressions, given the plan and the names."""
+    """Prints atoms and equations as expressions, given the plan and the names. `vector`
+    lists primitives, with dtypes, that the functions of `backend.vecmath` compute, where the result
+    is a scalar."""
 
-    def __init__(self, plan: Plan, names: dict[Var, str], sharing: Sharing) -> None:
-        self.plan, self.names, self.sharing = plan, names, sharing
+    def __init__(
+        self,
+        plan: Plan,
+        names: dict[Var, str],
+        sharing: Sharing,
+        numpy: Set[Var] | None = None,
+        vector: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's."""
+        self.plan, self.names, self.sharing, self.numpy = plan, names, sharing, numpy
+        self.vector = vector
 
     def atom(self, a: Atom) -> ast.expr:
         if isinstance(a, Lit):
@@ -64,7 +88,13 @@ class Expressions:
             return rule(self, eqn)
         if PRIMS[eqn.prim].kind == "reduce":
             return self.reduction(eqn)
-        return py.call(f"np.{eqn.prim}", *self.operands(eqn))
+        return py.call(self.function(eqn, eqn.prim), *self.operands(eqn))
+
+    def function(self, eqn: Eqn, name: str, module: str = "np") -> str:
+        """What to call for NumPy's (or `math`'s) function `name`."""
+        t = eqn.out.type
+        own = not t.is_array and t.dtype in ("f64", "f32") and (eqn.prim, t.dtype) in self.vector
+        return VECTOR_NAMES[name] if own and name in VECTOR_NAMES else f"{module}.{name}"
 
     def operands(self, eqn: Eqn) -> list[ast.expr]:
         """The operands of an elementwise equation; NumPy broadcasts where it can."""
@@ -129,7 +159,38 @@ class Expressions:
 
     def binary(self, eqn: Eqn) -> ast.expr:
         left, right = self.atoms(eqn.ins) if eqn.prim == "dot" else self.operands(eqn)
-        return py.binary(left, BINARY[eqn.prim], right)
+        left = self.forgiving(eqn, left)
+        return self.narrow(eqn, py.binary(left, BINARY[eqn.prim], right))
+
+    def forgiving(self, eqn: Eqn, left: ast.expr) -> ast.expr:
+        """The left operand, NumPy's where Python's floats would raise: by zero, or too large."""
+        raises = eqn.prim in ("div", "floordiv", "mod", "pow") and eqn.out.type.is_float
+        if self.numpy is None or not raises or eqn.out.type.is_array:
+            return left
+        right = eqn.ins[1]
+        fine = eqn.prim != "pow" and isinstance(right, Lit) and right.value
+        if fine or any(a in self.numpy for a in eqn.ins):
+            return left
+        return py.call("np.float64", left)
+
+    def bits(self, eqn: Eqn) -> ast.expr:
+        left, right = self.operands(eqn)
+        return self.narrow(eqn, ast.BinOp(left, BITS[eqn.prim](), right))
+
+    def invert(self, eqn: Eqn) -> ast.expr:
+        return self.narrow(eqn, ast.UnaryOp(ast.Invert(), self.atom(eqn.ins[0])))
+
+    @staticmethod
+    def narrow(eqn: Eqn, node: ast.expr) -> ast.expr:
+        """numba computes with 64 bits where NumPy's int32 wraps around."""
+        if eqn.out.type.dtype == "i32" and not eqn.out.type.is_array:
+            return py.call("np.int32", node)
+        return node
+
+    def factorisation(self, eqn: Eqn) -> ast.expr:
+        """numba's np.linalg gives Fortran's order."""
+        made = py.call(f"np.linalg.{eqn.prim}", self.atom(eqn.ins[0]))
+        return py.call("np.ascontiguousarray", made)
 
     def compare(self, eqn: Eqn) -> ast.expr:
         left, right = self.operands(eqn)
@@ -163,10 +224,11 @@ class Expressions:
         return ast.UnaryOp(ast.Not(), test)
 
     def minus(self, eqn: Eqn) -> ast.expr:
-        return ast.UnaryOp(ast.USub(), self.atom(eqn.ins[0]))
+        return self.narrow(eqn, ast.UnaryOp(ast.USub(), self.atom(eqn.ins[0])))
 
     def absolute(self, eqn: Eqn) -> ast.expr:
-        return py.call("np.abs" if eqn.out.type.is_array else "abs", self.atom(eqn.ins[0]))
+        function = "np.abs" if eqn.out.type.is_array else "abs"
+        return self.narrow(eqn, py.call(function, self.atom(eqn.ins[0])))
 
     def power(self, eqn: Eqn) -> ast.expr:
         base, exponent = eqn.ins
@@ -174,15 +236,20 @@ class Expressions:
         if isinstance(exponent, Lit) and exponent.value < 0 and base.type.is_float:
             # numba raises ZeroDivisionError for 0.0 ** -2, and gives inf for 0.0 ** -2.0.
             right = literal(Lit(float(exponent.value), base.type.scalar))
-        node = ast.BinOp(left, ast.Pow(), right)
+        if exponent.type == base.type and not isinstance(exponent, Lit):
+            own = self.function(eqn, "power")
+            if own == VECTOR_NAMES["power"]:
+                return py.call(own, left, right)
+        node = ast.BinOp(self.forgiving(eqn, left), ast.Pow(), right)
         mixed = base.type.dtype != exponent.type.dtype and not isinstance(exponent, Lit)
         if mixed and base.type.dtype == "f32" and not eqn.out.type.is_array:
             return py.call("np.float32", node)  # numba would make it f64
-        return node
+        return self.narrow(eqn, node)
 
     def extreme(self, eqn: Eqn) -> ast.expr:
         scalar = not eqn.out.type.is_array and eqn.out.type.dtype in ("i32", "i64")
-        function = eqn.prim[:3] if scalar else f"np.{eqn.prim}"  # np.maximum keeps NaN
+        # np.maximum keeps NaN
+        function = eqn.prim[:3] if scalar else self.function(eqn, eqn.prim)
         return py.call(function, *self.operands(eqn))
 
     def select(self, eqn: Eqn) -> ast.expr:
@@ -199,8 +266,11 @@ class Expressions:
             return py.boolean(ast.Or, test, self.atom(b))
         return ast.IfExp(test, self.atom(a), self.atom(b))
 
-    def error_function(self, eqn: Eqn) -> ast.expr:
-        function, x = py.name(f"math.{eqn.prim}"), self.atom(eqn.ins[0])
+    def special_function(self, eqn: Eqn) -> ast.expr:
+        own, x = self.function(eqn, eqn.prim, "math"), self.atom(eqn.ins[0])
+        if own == VECTOR_NAMES.get(eqn.prim):
+            return py.call(own, x)
+        function = py.name(own)
         if eqn.out.type.is_array:
             otypes = ast.List([numpy_dtype(eqn.out.type.dtype)], ast.Load())
             return py.call(py.call("np.vectorize", function, otypes=otypes), x)
@@ -343,10 +413,13 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     **dict.fromkeys(BINARY, _E.binary),
     **dict.fromkeys(COMPARE, _E.compare),
     **dict.fromkeys(("and", "or", "xor"), _E.logic),
+    **dict.fromkeys(BITS, _E.bits),
+    "invert": _E.invert,
     **dict.fromkeys(("maximum", "minimum"), _E.extreme),
-    **dict.fromkeys(("erf", "erfc"), _E.error_function),
+    **dict.fromkeys(("erf", "erfc", "gamma", "lgamma"), _E.special_function),
     **dict.fromkeys(("empty", "full"), _E.create),
     **dict.fromkeys(("concatenate", "stack"), _E.join),
+    **dict.fromkeys(("cholesky", "inv"), _E.factorisation),
     "not": _E.negation, "neg": _E.minus, "abs": _E.absolute, "pow": _E.power,
     "select": _E.select, "if": _E.conditional, "convert": _E.convert,
     "stop_gradient": _E.identity, "iota": _E.iota, "copy": _E.copy, "dim": _E.dim,

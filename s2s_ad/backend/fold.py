@@ -17,7 +17,7 @@ from s2s_ad.ir.prims import PRIMS
 
 WIDTH = 84  # of a statement, indentation included, by estimate
 _IFEXP_WIDTH = 56
-_NEVER = WRITES | {"grow", "assert", "for", "while", "empty"}
+_NEVER = WRITES | {"grow", "assert", "perform", "for", "while", "empty"}
 #: The printed length of a statement without results, but for its expressions.
 _HEAD = {"assert": -6}  # `_width` takes it for a call
 #: What may stand before a subscript or `.copy()`: other views.
@@ -208,7 +208,7 @@ def _takes_expression(eqn: Eqn, k: int, sharing: Sharing) -> bool:
     prim = eqn.prim
     if prim in WRITES:
         return k != 0
-    if prim in ("grow", "while", "dim"):
+    if prim in ("grow", "while", "dim", "perform"):  # what is performed is not compiled
         return False
     if prim == "for":
         return k < 3
@@ -225,7 +225,8 @@ def _atom_width(a: Atom) -> int:
 
 
 _OPERATORS = frozenset(
-    "add sub mul div floordiv mod pow eq ne lt le gt ge and or xor dot neg not".split()
+    "add sub mul div floordiv mod pow eq ne lt le gt ge and or xor dot neg not bit_and bit_or "
+    "bit_xor shift_left shift_right invert".split()
 )
 
 

@@ -84,12 +84,22 @@ def load_module(source: str, filename: str | None = None) -> ModuleType:
 
 def _digest(source: str) -> str:
     versions = (
+        _vector_functions(source),
         _numba_version(),
         np.__version__,
         sys.implementation.name,
         platform.python_version(),
     )
     return hashlib.sha256("\0".join((source, *versions)).encode()).hexdigest()
+
+
+def _vector_functions(source: str) -> str:
+    """Which vector functions this machine has, where `source` is compiled to calls of them."""
+    if "from s2s_ad.backend.vecmath import" not in source:
+        return ""
+    from s2s_ad.backend.vecmath import VARIANT  # numba is imported when something is compiled
+
+    return VARIANT
 
 
 @functools.cache

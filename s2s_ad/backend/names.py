@@ -16,10 +16,13 @@ from collections.abc import Iterable, Iterator
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
+from s2s_ad.backend.expr import VECTOR_NAMES
 from s2s_ad.backend.fold import Plan, base_name, is_temporary
 from s2s_ad.ir.core import Atom, Eqn, Func, Region, Var, walk
 
-RESERVED = frozenset({"np", "math", "numba", "compiled", *keyword.kwlist, *dir(builtins)})
+RESERVED = frozenset(
+    {"np", "math", "numba", "compiled", *VECTOR_NAMES.values(), *keyword.kwlist, *dir(builtins)}
+)
 
 
 def identifier(hint: str, reserved: Iterable[str] = RESERVED) -> str:

@@ -13,7 +13,17 @@ from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, UnsupportedTypeError
 from s2s_ad.frontend.heap import plain
 from s2s_ad.frontend.memory import extent, read
-from s2s_ad.frontend.values import View, describe, is_array, is_atom, is_number, is_scalar
+from s2s_ad.frontend.values import (
+    Box,
+    Record,
+    View,
+    describe,
+    is_array,
+    is_atom,
+    is_dynamic,
+    is_number,
+    is_scalar,
+)
 from s2s_ad.ir.build import i64, number
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, I64, Dim, Type, promote
@@ -31,6 +41,11 @@ PYTHON = {
     "floordiv": operator.floordiv,
     "mod": operator.mod,
     "pow": operator.pow,
+    "bit_and": operator.and_,
+    "bit_or": operator.or_,
+    "bit_xor": operator.xor,
+    "shift_left": operator.lshift,
+    "shift_right": operator.rshift,
     "eq": operator.eq,
     "ne": operator.ne,
     "lt": operator.lt,
@@ -39,7 +54,9 @@ PYTHON = {
     "ge": operator.ge,
 }
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-FLOAT_ONLY = ("div", "arctan2", "hypot", "copysign")
+#: What has no meaning for complex numbers.
+REAL_ONLY = "floor ceil trunc rint cbrt floordiv mod arctan2 hypot copysign erf erfc lgamma gamma"
+FLOAT_ONLY = ("div", "arctan2", "hypot", "copysign", "fmod")
 
 
 # --- dtypes --------------------------------------------------------------------------------------
@@ -164,6 +181,8 @@ def elementwise(
     cx: Context, prim: str, values: Sequence[Any], dtype: str, name: str = "t", weak: bool = False
 ) -> Any:
     """`prim` of operands that are all converted to `dtype`."""
+    if KIND[dtype] == 3 and prim in REAL_ONLY.split():
+        cx.fail(UnsupportedTypeError, f"{prim} of a complex number", "use .real and .imag")
     shape = broadcast(cx, values)
     atoms = [convert(cx, v, dtype) for v in values]
     out = "bool" if prim in COMPARISONS or prim.startswith("is") else dtype
@@ -189,12 +208,33 @@ def binary(cx: Context, prim: str, a: Any, b: Any, name: str = "t") -> Any:
         dtype = "i64"
     if prim in FLOAT_ONLY and KIND[dtype] < 2:
         dtype = "f64"
+    if prim in ("floordiv", "mod") and weak and KIND[dtype] < 2:
+        _divisor_check(cx, b)
     simple = _identity(cx, prim, a, b, dtype)
     if simple is not None:
         return simple
     out = elementwise(cx, prim, (a, b), dtype, name, weak)
     _remember(cx, prim, a, b, out)
     return out
+
+
+def _divisor_check(cx: Context, b: Any) -> None:
+    """Python's integers raise where NumPy's give 0."""
+    known = b.value if isinstance(b, Lit) else b
+    nonzero = cx.state.facts.nonzero
+    if (is_number(known) and known != 0) or (isinstance(b, Var) and b in nonzero):
+        return
+    cx.check(as_bool(truth(cx, b)), "ZeroDivisionError", "integer division or modulo by zero")
+    if isinstance(b, Var):
+        nonzero.add(b)
+
+
+def integral_check(cx: Context, x: Atom) -> None:
+    """Python's int() of nan and infinities raises; beyond 64 bits compiled code cannot follow."""
+    if x.type.dtype in ("f32", "f64") and isinstance(x, Var):
+        limit = number(2.0**63, x.type.dtype)
+        fine = cx.emit("lt", cx.emit("abs", x), limit)
+        cx.check(fine, "ValueError", "a float that is nan, infinite or too large as an integer")
 
 
 def _known(cx: Context, prim: str, a: Any, b: Any) -> Any:
@@ -227,6 +267,8 @@ def _remember(cx: Context, prim: str, a: Any, b: Any, out: Any) -> None:
         cx.nonneg.add(out)
     if prim == "add" and type(a) is int:
         a, b = b, a
+    if prim == "add" and type(b) is int and b == 1 and isinstance(a, Var):
+        cx.after[out] = a
     if prim in ("add", "sub") and type(b) is int and a in cx.affine:
         symbol, offset = cx.affine[a]
         offset += b if prim == "add" else -b
@@ -258,10 +300,57 @@ def _exponent_check(cx: Context, b: Any) -> None:
     cx.check(fine, "ValueError", "integers to negative integer powers are not allowed")
 
 
+def bitwise(cx: Context, prim: str, a: Any, b: Any) -> Any:
+    """An operation on the bits of integers; `&`, `|`, `^` of bools are logical."""
+    shift = prim.startswith("shift")
+    if is_number(a) and is_number(b):
+        return _known(cx, prim, a, b)
+    dtype, weak = result_dtype(cx, (a, b))
+    if KIND[dtype] > 1:
+        cx.fail(UnsupportedTypeError, f"bit operations need integers, not {dtype}")
+    if dtype == "bool" and not shift:
+        return elementwise(cx, prim.removeprefix("bit_"), (a, b), "bool", weak=weak)
+    dtype = "i64" if dtype == "bool" else dtype
+    if shift:
+        _shift_check(cx, b, dtype)
+    return elementwise(cx, prim, (a, b), dtype, weak=weak)
+
+
+def _shift_check(cx: Context, b: Any, dtype: str) -> None:
+    """Shifts by too much are undefined when compiled. (Integers have 64 bits, as in NumPy.)"""
+    limit = {"i32": 32, "i64": 64}[dtype]
+    message = f"a shift by less than 0 or by {limit} bits or more"
+    if is_number(b):
+        if not 0 <= b < limit:
+            cx.fail(UnsupportedTypeError, f"{message} is not supported")
+        return
+    count = convert(cx, b, dtype)
+    low, high = cx.emit("ge", count, number(0, dtype)), cx.emit("lt", count, number(limit, dtype))
+    fine = cx.emit("and", low, high)
+    if fine.type.is_array:
+        fine = cx.emit("all", fine, axes=tuple(range(fine.type.ndim)), keepdims=False)
+    cx.check(fine, "ValueError", message)
+
+
+def inverted(cx: Context, value: Any) -> Any:
+    """`~value`."""
+    dtype, weak = dtype_of(cx, value)
+    if type(value) is bool or (dtype == "bool" and weak):
+        cx.fail(UnsupportedTypeError, "~ of a Python bool is an int that is never 0", "use `not`")
+    if KIND[dtype] > 1:
+        cx.fail(UnsupportedTypeError, f"~ needs an integer or a bool, not {dtype}")
+    if is_number(value):
+        return ~value
+    prim = "not" if dtype == "bool" else "invert"
+    return elementwise(cx, prim, [value], dtype, weak=weak)
+
+
 def compare(cx: Context, prim: str, a: Any, b: Any, name: str = "t") -> Any:
     """A comparison; objects that are known are compared now."""
     if (is_scalar(a) or is_array(a)) and (is_scalar(b) or is_array(b)):
         return binary(cx, prim, a, b, name)
+    if prim in ("eq", "ne") and (is_dynamic(a) or is_dynamic(b)):
+        return _compare_unlike(cx, prim, a, b)
     if prim in ("eq", "ne"):
         try:
             return bool(PYTHON[prim](a, b))
@@ -269,6 +358,23 @@ def compare(cx: Context, prim: str, a: Any, b: Any, name: str = "t") -> Any:
             cx.fail(UnsupportedTypeError, f"the comparison failed: {error}")
     dtype_of(cx, a), dtype_of(cx, b)
     return None
+
+
+def _compare_unlike(cx: Context, prim: str, a: Any, b: Any) -> Any:
+    """`==` of values of different kinds: Python's numbers, strings and None are not equal to
+    containers, nor to each other."""
+    simple = [_simple(cx, v) for v in (a, b)]
+    container = [isinstance(v, (tuple, Record, Box)) for v in (a, b)]
+    if any(simple) and all(s or c for s, c in zip(simple, container)):
+        return prim == "ne"
+    message = f"{describe(a)} and {describe(b)} cannot be compared"
+    return cx.fail(UnsupportedTypeError, message, "compare numbers")
+
+
+def _simple(cx: Context, value: Any) -> bool:
+    """True for Python's numbers, strings and None."""
+    known = is_number(value) or value is None or isinstance(value, str)
+    return known or (is_atom(value) and dtype_of(cx, value)[1])
 
 
 def negate(cx: Context, value: Any, name: str = "t") -> Any:

@@ -11,11 +11,17 @@ import gast
 import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, containers, objects
+from s2s_ad.frontend import calls, containers, expressions, objects
+from s2s_ad.frontend.calls import call
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import UnsupportedTypeError
+from s2s_ad.frontend.errors import (
+    ArgumentError,
+    StaticValueError,
+    UnsupportedCallError,
+    UnsupportedTypeError,
+)
 from s2s_ad.frontend.heap import is_object, items_of, new_dict, new_list
-from s2s_ad.frontend.iteration import length, static_items
+from s2s_ad.frontend.iteration import known_items, length, spend, static_items
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.reductions import not_empty, reduce
 from s2s_ad.frontend.registry import handles
@@ -24,12 +30,16 @@ from s2s_ad.frontend.values import (
     Bound,
     Box,
     Enumerate,
+    Indices,
+    Iterator,
+    Mapped,
     Method,
     Partial,
     Range,
     Record,
     Reversed,
     Rows,
+    Text,
     Zip,
     describe,
     is_array,
@@ -61,6 +71,8 @@ def length_of(cx: Context, x: Any) -> Any:
 
 @handles(builtins.range)
 def range_of(cx: Context, *bounds: Any) -> Any:
+    if not 1 <= len(bounds) <= 3:
+        cx.fail(ArgumentError, "range takes one to three integers")
     values = [b.value if isinstance(b, Lit) else b for b in bounds]
     for v in values:
         cx.index(v)
@@ -101,6 +113,62 @@ def partial(cx: Context, fn: Any, *args: Any, **kwargs: Any) -> Partial:
     return Partial(fn, args, kwargs)
 
 
+def identity(fn: Any) -> Any:
+    """A decorator that changes nothing."""
+    return fn
+
+
+@handles(identity, boxes=True)
+def identity_(cx: Context, fn: Any) -> Any:
+    return fn
+
+
+@handles(functools.wraps)
+def wraps(cx: Context, wrapped: Any, **options: Any) -> Any:
+    return identity
+
+
+@handles(functools.lru_cache, functools.cache)
+def lru_cache(cx: Context, *args: Any, **options: Any) -> Any:
+    cx.fail(UnsupportedCallError, "a cache inside the function", "compute the value once, before")
+
+
+@handles(functools.reduce, boxes=True)
+def reduce_items(cx: Context, function: Any, iterable: Any, *initial: Any) -> Any:
+    items = [*initial, *static_items(cx, iterable)]
+    if not items:
+        cx.fail(UnsupportedTypeError, "reduce of no items with no initial value")
+    total = items[0]
+    for item in items[1:]:
+        total = call(cx, function, [total, item], {})
+    return total
+
+
+@handles(builtins.map, boxes=True)
+def map_(cx: Context, function: Any, *iterables: Any) -> Any:
+    """Known items are mapped now; those of an array as a loop reaches them."""
+    columns = [containers.iterable(cx, i) for i in iterables]
+    items = columns[0] if len(columns) == 1 else Zip(tuple(columns))
+    known = list(items) if isinstance(items, range) else known_items(cx, items)
+    many = len(columns) > 1
+    if known is None:
+        return Mapped(function, items, many)
+    spend(cx, items)
+    return Iterator(tuple(call(cx, function, list(i) if many else [i], {}) for i in known))
+
+
+@handles(builtins.filter, boxes=True)
+def filter_(cx: Context, function: Any, iterable: Any) -> Iterator:
+    kept = []
+    for item in static_items(cx, iterable):
+        tested = item if function is None else call(cx, function, [item], {})
+        truth = expressions.truth(cx, tested)
+        if not isinstance(truth, bool):
+            cx.fail(StaticValueError, "what filter keeps must be known", "use `if` in a for loop")
+        kept += [item] if truth else []
+    return Iterator(tuple(kept))
+
+
 @handles(builtins.tuple, boxes=True)
 def tuple_(cx: Context, items: Any = ()) -> tuple:
     return tuple(static_items(cx, items))
@@ -118,53 +186,67 @@ def dict_(cx: Context, items: Any = (), **named: Any) -> Box:
     return new_dict(cx, containers.pairs_of(cx, items) | named)
 
 
-def python_type(obj: Any) -> type:
-    """The class that a value has in Python."""
+def python_type(cx: Context, obj: Any) -> type:
+    """The class that a value has: float for a Python number, np.float64 for one that an array
+    gave."""
     if is_array(obj):
         return np.ndarray
     if is_atom(obj):
-        return KINDS.get(obj.type.dtype, complex)
+        dtype, weak = ar.dtype_of(cx, obj)
+        return KINDS[dtype] if weak else STRONG[dtype]
+    if isinstance(obj, Text):
+        return str
     return obj.cls if isinstance(obj, (Box, Record)) else type(obj)
+
+
+#: What `iter` gives back as it is.
+ITERATORS = (Enumerate, Zip, Reversed, Mapped, Iterator)
 
 
 @handles(builtins.iter, boxes=True)
 def iter_(cx: Context, items: Any) -> Any:
-    """For `__iter__` methods that hand on the iterator of a list."""
-    return containers.iterable(cx, items)
+    items = containers.iterable(cx, items)
+    return items if isinstance(items, ITERATORS) else Iterator(items)
 
 
 @handles(builtins.setattr, boxes=True)
 def setattr_(cx: Context, obj: Any, name: str, value: Any) -> None:
-    objects.set_attribute(cx, obj, name, value)
+    objects.set_attribute(cx, obj, attribute_name(cx, name), value)
+
+
+def attribute_name(cx: Context, name: Any) -> str:
+    if not isinstance(name, str):
+        cx.fail(StaticValueError, "the name of an attribute must be a string that is known")
+    return name
 
 
 @handles(builtins.object.__setattr__, boxes=True)
 def set_directly(cx: Context, obj: Any, name: str, value: Any) -> None:
     """What frozen dataclasses use in `__post_init__`."""
-    objects.set_attribute(cx, obj, name, value, direct=True)
+    objects.set_attribute(cx, obj, attribute_name(cx, name), value, direct=True)
 
 
 @handles(builtins.getattr, boxes=True)
 def getattr_(cx: Context, obj: Any, name: str, *default: Any) -> Any:
-    from s2s_ad.frontend.expressions import get_attribute
-
+    name = attribute_name(cx, name)
     if is_object(obj) and default:
         return objects.get_attribute(cx, obj, name, default[0])
     if default and not hasattr_(cx, obj, name):
         return default[0]
-    return get_attribute(cx, obj, name)
+    return expressions.get_attribute(cx, obj, name)
 
 
 @handles(builtins.hasattr, boxes=True)
 def hasattr_(cx: Context, obj: Any, name: str) -> bool:
+    name = attribute_name(cx, name)
     if is_object(obj):
         return objects.has_attribute(cx, obj, name)
-    return hasattr(python_type(obj), name)
+    return hasattr(python_type(cx, obj), name)
 
 
 @handles(builtins.type, boxes=True)
 def type_of(cx: Context, obj: Any) -> type:
-    return python_type(obj)
+    return python_type(cx, obj)
 
 
 @handles(builtins.callable, boxes=True)
@@ -184,6 +266,11 @@ def vars_(cx: Context, obj: Any) -> Any:
     return cx.fail(UnsupportedTypeError, "vars() is not supported", "name the attributes")
 
 
+@handles(builtins.bool, boxes=True)
+def bool_(cx: Context, x: Any = False) -> Any:
+    return expressions.truth(cx, x if not is_array(x) else item_of(cx, x))
+
+
 def _number_type(cls: type, dtype: str) -> None:
     def handler(cx: Context, x: Any = 0) -> Any:
         if is_number(x) or isinstance(x, str):
@@ -192,18 +279,21 @@ def _number_type(cls: type, dtype: str) -> None:
             except (ValueError, OverflowError, TypeError) as error:
                 cx.fail(UnsupportedTypeError, str(error))
         if is_array(x):
-            from s2s_ad.frontend.creation import item
-
-            x = item(cx, x)
+            x = item_of(cx, x)
         if not is_atom(x):
-            if cls is bool:
-                return bool(x)
             cx.fail(UnsupportedTypeError, f"{cls.__name__} of {describe(x)}")
-        if cls is bool:
-            return ar.truth(cx, x)
+        if cls is int:
+            ar.integral_check(cx, x)
         return ar.value_of(cx, weak_copy(cx, x, dtype), True)
 
     handles(cls)(handler)
+
+
+def item_of(cx: Context, x: Any) -> Any:
+    """The number in an array of one element."""
+    from s2s_ad.frontend.creation import item
+
+    return item(cx, x)
 
 
 def weak_copy(cx: Context, x: Any, dtype: str) -> Any:
@@ -215,7 +305,6 @@ def weak_copy(cx: Context, x: Any, dtype: str) -> Any:
 
 _number_type(float, "f64")
 _number_type(int, "i64")
-_number_type(bool, "bool")
 _number_type(complex, "c128")
 
 
@@ -254,12 +343,11 @@ def sum_(cx: Context, items: Any, start: Any = 0) -> Any:
     if is_array(items) and items.type.ndim == 1 and is_number(start) and start == 0:
         from s2s_ad.frontend.reductions import reduce_sum
 
-        return reduce_sum(cx, items)
-    from s2s_ad.frontend.expressions import operate
-
+        total = reduce_sum(cx, items)
+        return cx.emit("convert", total, dtype="i32") if items.type.dtype == "i32" else total
     total = start
     for item in static_items(cx, items):
-        total = operate(cx, gast.Add(), total, item)
+        total = expressions.operate(cx, gast.Add(), total, item)
     return total
 
 
@@ -271,7 +359,7 @@ def _logical(fn: Any, prim: str) -> None:
             return FUNCTIONS[np.any if prim == "or" else np.all](cx, items)
         out: Any = prim == "and"
         for item in static_items(cx, items):
-            out = ar.both(cx, out, ar.truth(cx, item), prim)
+            out = ar.both(cx, out, expressions.truth(cx, item), prim)
         return out
 
     handles(fn)(handler)
@@ -280,6 +368,8 @@ def _logical(fn: Any, prim: str) -> None:
 _logical(builtins.any, "or")
 _logical(builtins.all, "and")
 
+STRONG = {"f64": np.float64, "f32": np.float32, "i64": np.int64, "i32": np.int32}
+STRONG |= {"bool": np.bool_, "c128": np.complex128, "c64": np.complex64}
 KINDS = {"bool": bool, "i64": int, "i32": int, "f32": float, "f64": float, "c128": complex}
 
 
@@ -287,14 +377,31 @@ KINDS = {"bool": bool, "i64": int, "i32": int, "f32": float, "f64": float, "c128
 def isinstance_(cx: Context, x: Any, cls: Any) -> bool:
     """By what is known of `x`: an array is an ndarray, a number is an int or a float."""
     classes = cls if isinstance(cls, tuple) else (cls,)
+    if not all(isinstance(c, type) for c in classes):
+        cx.fail(UnsupportedTypeError, "isinstance takes a class, or a tuple of classes")
     if is_array(x):
         return any(issubclass(np.ndarray, c) for c in classes)
     if is_atom(x):
         kind = KINDS.get(x.type.dtype, complex)
         return any(issubclass(kind, c) for c in classes)
-    if isinstance(x, (Record, Box)):
-        return any(issubclass(x.cls, c) for c in classes)
+    if isinstance(x, (Record, Box, Text)):
+        return any(issubclass(python_type(cx, x), c) for c in classes)
     return isinstance(x, classes)
+
+
+@handles(np.ndindex)
+def ndindex(cx: Context, *shape: Any) -> Indices:
+    extents = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    for n in extents:
+        cx.index(n)
+    return Indices(tuple(extents))
+
+
+@handles(np.ndenumerate)
+def ndenumerate(cx: Context, arr: Any) -> Indices:
+    if not is_array(arr):
+        cx.fail(UnsupportedTypeError, f"np.ndenumerate of {describe(arr)}")
+    return Indices(tuple(extent(cx, arr, a) for a in range(arr.type.ndim)), arr)
 
 
 @handles(np.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import types
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,16 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import containers, expressions, objects, registry, statements
+from s2s_ad.frontend import (
+    containers,
+    expressions,
+    jitted,
+    objects,
+    output,
+    registry,
+    statements,
+    text,
+)
 from s2s_ad.frontend.context import Context, Frame
 from s2s_ad.frontend.errors import (
     ArgumentError,
@@ -20,11 +30,13 @@ from s2s_ad.frontend.errors import (
     RecursiveCallError,
     SourceError,
     UnsupportedCallError,
+    UnsupportedSyntaxError,
+    UnsupportedTypeError,
 )
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.heap import boxed, is_object, new_dict, plain
 from s2s_ad.frontend.known import given
-from s2s_ad.frontend.liveness import assigned, captured
+from s2s_ad.frontend.liveness import assigned, captured, rebinds
 from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
 from s2s_ad.frontend.values import (
     Bound,
@@ -36,11 +48,12 @@ from s2s_ad.frontend.values import (
     is_array,
     is_atom,
     is_dynamic,
+    is_number,
 )
 from s2s_ad.instances import is_instance
 
-#: How often a function may be active at once: a quadrature of a quadrature is not a recursion.
-NESTED = 3
+#: How deep a recursion may be, and how many calls it may make in all: each becomes code.
+DEPTH, COPIES = 64, 3000
 #: Builtin functions that ask an instance's class.
 SPECIAL = {
     **{abs: "abs", float: "float", int: "int", complex: "complex", round: "round"},
@@ -80,36 +93,55 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return stop_gradient(cx, *args)
     if fn is super:
         return objects.super_of(cx, args)
+    fn = jitted.resolve(fn)
     handler = registry.find(fn)
     if handler is not None and fn in SPECIAL and args and is_object(args[0]):
         return objects.unary(cx, SPECIAL[fn], args[0])
     if handler is not None:
-        return registry.invoke(cx, registry.label(fn), handler, args, kwargs)
+        name = registry.label(fn)
+        return registry.invoke(cx, name, handler, args, kwargs, fn)
     if isinstance(fn, type):
         return objects.construct(cx, fn, args, kwargs)
     if isinstance(fn, Box):
         return objects.call_instance(cx, fn, args, kwargs)
+    if isinstance(getattr(fn, "__self__", None), logging.Logger):
+        return output.log_with(cx, fn, args, dict(kwargs))
     if isinstance(fn, types.MethodType):
         owner = given(cx, fn.__self__, "self", ("self",))
         return call(cx, fn.__func__, [owner, *args], kwargs)
+    if jitted.is_generalised(fn):
+        cx.fail(
+            UnsupportedCallError,
+            "a function made by numba.guvectorize is not supported",
+            "call its Python function in a loop",
+        )
+    if jitted.is_elementwise(fn):
+        return jitted.apply_elementwise(cx, fn, args, kwargs)
     inner = unwrap(fn)
     if isinstance(inner, types.FunctionType) and not _library(inner):
-        return call_function(cx, inner, args, kwargs)
-    return other(cx, fn, args)
+        return call_function(cx, inner, jitted.fit(cx, fn, args, kwargs), kwargs)
+    return other(cx, fn, args, kwargs)
 
 
 def _library(fn: types.FunctionType) -> bool:
     """Functions of NumPy and SciPy are known or not; they are not followed."""
-    return fn.__module__.split(".")[0] in ("numpy", "scipy", "math")
+    return (fn.__module__ or "").split(".")[0] in ("numpy", "scipy", "math")
 
 
-def other(cx: Context, fn: Any, args: Sequence[Any]) -> Any:
+def other(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """A callable that cannot be followed: a method of a known string or dict, or an error."""
     owner = getattr(fn, "__self__", None)
+    if isinstance(owner, str) and registry.label(fn) == "format":
+        return text.formatted(cx, owner, args, dict(kwargs))
     args = [plain(cx, a) for a in args]
     simple = isinstance(owner, (str, tuple)) and not any(map(is_dynamic, args))
     if simple and registry.label(fn) in STATIC_METHODS:
         return boxed(cx, fn(*args))
+    if getattr(fn, "__module__", "") == "math" and args and all(map(is_number, args)):
+        try:
+            return fn(*args, **kwargs)
+        except (ValueError, ArithmeticError, TypeError) as error:
+            cx.fail(UnsupportedTypeError, f"math.{registry.label(fn)}: {error}")
     if not callable(fn):
         cx.fail(UnsupportedCallError, f"{describe(fn)} cannot be called")
     return registry.unknown(cx, registry.label(fn), registry.function_names())
@@ -145,6 +177,9 @@ def call_function(
     try:
         source = source_of(fn)
     except SourceError as error:
+        instead = jitted.replacement(cx, fn, args, kwargs)
+        if instead is not None and instead is not fn:
+            return call_function(cx, instead, args, kwargs)
         cx.fail(SourceError, error.message, error.advice)
     frame = Frame(source, {}, fn.__globals__, dict(closure_of(fn)))
     fence(source, tuple(cx.chain))
@@ -155,9 +190,23 @@ def call_function(
 
 
 def call_closure(cx: Context, fn: Closure, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a nested function. What it declares `nonlocal` goes in with the call and comes back."""
     names = bind(cx, fn.source, fn.defaults, fn.kw_defaults, args, kwargs)
-    outer = fn.frame
-    return run(cx, Frame(fn.source, names, outer.globals, outer.closure, outer))
+    outer, shared = fn.frame, rebinds(fn.source.node)
+    if shared and (outer is not cx.frame or not shared <= outer.assigned):
+        cx.fail(
+            UnsupportedSyntaxError,
+            f"{fn.source.name!r} rebinds the nonlocal {sorted(shared)[0]!r} and is called from "
+            "another function than the one that holds it",
+            "return the new value, or write into an array",
+        )
+    names.update((n, outer.locals[n]) for n in shared if n in outer.locals)
+    frame = Frame(fn.source, names, outer.globals, outer.closure, outer)
+    value = run(cx, frame)
+    for name in shared:
+        outer.locals.pop(name, None)
+    outer.locals.update((n, frame.locals[n]) for n in shared if n in frame.locals)
+    return value
 
 
 def bind(
@@ -199,18 +248,13 @@ def bind(
 def run(cx: Context, frame: Frame) -> Any:
     """Interpret a function's body in `frame`; what it returns."""
     source, caller = frame.source, cx.frame
-    if cx.active.count(source.node) == NESTED:
-        cx.fail(
-            RecursiveCallError,
-            f"{source.name!r} calls itself",
-            "write the recursion as a loop",
-        )
+    _bounded(cx, source)
     loc = cx.loc
     cx.active.append(source.node)
     if caller is not None:
         cx.chain.append(loc)
     frame.assigned = assigned(source.node) | frozenset(frame.locals)
-    frame.captured = captured(source.node)
+    frame.captured = captured(source.node) | rebinds(source.node)
     frame.locals["%return"] = False
     try:
         cx.frame = frame
@@ -222,6 +266,26 @@ def run(cx: Context, frame: Frame) -> Any:
         if caller is not None:
             cx.chain.pop()
         cx.builder.loc = loc
+
+
+def _bounded(cx: Context, source: Source) -> None:
+    """A recursion is unrolled: RecursiveCallError where that does not end, or not soon enough."""
+    depth = cx.active.count(source.node)
+    cx.copies += depth > 0
+    if depth == DEPTH:
+        cx.fail(
+            RecursiveCallError,
+            f"{source.name!r} calls itself more than {DEPTH} deep, or without an end that is known "
+            "when compiling",
+            "write the recursion as a loop, or let a static argument bound its depth (static=)",
+        )
+    if cx.copies > COPIES:
+        cx.fail(
+            RecursiveCallError,
+            f"the recursion of {source.name!r} makes more than {COPIES} calls, each of which "
+            "becomes code",
+            "make it shallower, or write it as a loop",
+        )
 
 
 def result(cx: Context) -> Any:
@@ -251,7 +315,7 @@ def resolve(cx: Context, fn: Any) -> tuple[types.FunctionType, list[Any], dict[s
     if isinstance(fn, types.MethodType):
         inner, first, named = resolve(cx, fn.__func__)
         return inner, [given(cx, fn.__self__, "self", ("self",)), *first], named
-    fn = unwrap(fn)
+    fn = jitted.traceable(fn)
     if isinstance(fn, (types.MethodType, functools.partial)):
         return resolve(cx, fn)
     if not isinstance(fn, types.FunctionType) and is_instance(fn) and callable(fn):

@@ -8,7 +8,7 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import expressions, objects, subscripts
+from s2s_ad.frontend import comparisons, expressions, objects, subscripts
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.creation import filled as full_of
 from s2s_ad.frontend.errors import (
@@ -23,6 +23,7 @@ from s2s_ad.frontend.growth import (
     grow,
     in_array,
     kind_of,
+    note,
     note_kind,
     store,
     unsure,
@@ -40,11 +41,17 @@ from s2s_ad.frontend.heap import (
     plain,
     save,
 )
-from s2s_ad.frontend.iteration import counted, from_zero, known_items, row, static_items
+from s2s_ad.frontend.iteration import counted, from_zero, known_items, row, spend, static_items
 from s2s_ad.frontend.subscripts import Slice
 from s2s_ad.frontend.values import (
     Box,
+    Enumerate,
+    Iterator,
+    Mapped,
+    Record,
+    Reversed,
     Rows,
+    Zip,
     describe,
     is_array,
     is_dynamic,
@@ -185,6 +192,8 @@ def append(cx: Context, box: Box, value: Any) -> None:
     grow(cx, box, 1)
     if not isinstance(items, Rows):
         return save(cx, box, ITEMS, (*items, value))
+    if kind_of(cx, box, items) is None:
+        cx.fail(GrowthError, "a list that a loop has made holds numbers and arrays only")
     if not items.room:
         items = longer(cx, box, items, 1)
     store(cx, items.buffer, cx.index(items.length), value)
@@ -197,11 +206,12 @@ def append(cx: Context, box: Box, value: Any) -> None:
 def longer(cx: Context, box: Box, items: Rows, by: Any) -> Rows:
     """The same items in an array with room for more."""
     room = ar.binary(cx, "add", items.length, by)
-    return in_array(cx, box, items, room, cx.kinds[box])
+    return in_array(cx, box, items, room, kind_of(cx, box, items))
 
 
 @method(list)
 def extend(cx: Context, box: Box, more: Any) -> None:
+    spend(cx, more)
     known = known_items(cx, more)
     if known is None and isinstance(more, range):
         known = list(more)
@@ -229,15 +239,15 @@ def extend_by_array(cx: Context, box: Box, more: Any) -> None:
     kind = (Type(part.type.dtype, part.type.shape[1:]), weak)
     for item in items if isinstance(items, tuple) else ():
         note_kind(cx, box, item)
-    cx.kinds[box] = common(cx, cx.kinds[box], kind) if box in cx.kinds else kind
+    note(cx, box, kind)
     grow(cx, box, extra)
     length = len(items) if isinstance(items, tuple) else items.length
     total = ar.binary(cx, "add", length, extra)
     if isinstance(items, tuple) or not items.room:
-        items = in_array(cx, box, items, total, cx.kinds[box])
+        items = in_array(cx, box, items, total, kind_of(cx, box, items))
     subscripts.set_items(cx, items.buffer, [Slice(length, total, None)], part)
     if part.type.ndim > 1:
-        cx.link(items.buffer.cell, {part.cell})
+        cx.link_part(items.buffer.cell, part)
     save(cx, box, ITEMS, Rows(items.buffer, total, items.room, items.weak))
 
 
@@ -352,11 +362,21 @@ def iterable(cx: Context, value: Any) -> Any:
     return found
 
 
-def check_unchanged(cx: Context, value: Any, items: list[Any]) -> None:
+def lengths(cx: Context, value: Any) -> dict[Box, int]:
+    """The lists of known length that an iterable goes over."""
+    if isinstance(value, Zip):
+        return {box: n for item in value.items for box, n in lengths(cx, item).items()}
+    if isinstance(value, (Enumerate, Reversed, Mapped, Iterator)):
+        return lengths(cx, value.item)
+    items = items_of(cx, value) if is_list(value) else None
+    return {value: len(items)} if isinstance(items, tuple) else {}
+
+
+def check_unchanged(cx: Context, before: dict[Box, int]) -> None:
     """A loop over a list has gone over what it held at first: that must still be what it holds."""
-    if is_list(value) and not cx.state.dead:
-        now = held(cx.state, value, ITEMS)
-        if not isinstance(now, tuple) or len(now) != len(items):
+    for box, count in before.items():
+        now = held(cx.state, box, ITEMS)
+        if not cx.state.dead and (not isinstance(now, tuple) or len(now) != count):
             cx.fail(
                 MutationError,
                 "a list changes its length while a loop goes over it",
@@ -376,18 +396,21 @@ def joined(cx: Context, a: Box, b: Box) -> Box:
     return made
 
 
-def contains(cx: Context, value: Any, box: Box) -> Any:
-    """`value in items`."""
-    items = plain(cx, box)
-    if is_dict(box):
-        return value in items
-    if is_array(items):
-        cx.fail(UnsupportedTypeError, "`in` needs a list whose items are known")
-    found: Any = False
-    for item in items:
-        same_one = item is value or expressions.compare_values(cx, "eq", item, value)
-        found = ar.both(cx, found, expressions.truth(cx, same_one), "or")
-    return found
+def delete_item(cx: Context, base: Any, index: Any) -> None:
+    """`del base[index]`."""
+    if is_dict(base):
+        dict__pop(cx, base, index)
+    elif is_list(base):
+        items = list(short(cx, base, "del"))
+        sliced = isinstance(index, Slice)
+        del items[known_slice(cx, index) if sliced else position(cx, base, index, len(items))]
+        unsure(cx, base)
+        save(cx, base, ITEMS, tuple(items))
+    elif objects.special(base, "__delitem__") is not None:
+        objects.try_special(cx, base, "__delitem__", expressions.python_index(index))
+    else:
+        advice = "items of lists and dicts can be deleted"
+        cx.fail(MutationError, f"an item of {describe(base)} cannot be deleted", advice)
 
 
 # --- dicts ---------------------------------------------------------------------------------------
@@ -441,6 +464,8 @@ def pairs_of(cx: Context, value: Any) -> dict[Any, Any]:
     if is_dict(value):
         return items_of(cx, value)
     pairs = [tuple(static_items(cx, pair)) for pair in static_items(cx, value)]
+    if any(len(pair) != 2 for pair in pairs):
+        cx.fail(UnsupportedTypeError, "a dict is made of pairs: (key, value)")
     return {key_of(cx, k): v for k, v in pairs}
 
 
@@ -472,17 +497,22 @@ def dict__clear(cx: Context, box: Box) -> None:
     save(cx, box, ITEMS, {})
 
 
-def equal(cx: Context, a: Box, b: Box) -> Any:
-    """`a == b` of two lists or dicts."""
-    x, y = items_of(cx, a), items_of(cx, b)
+def equal(cx: Context, a: Any, b: Any) -> Any:
+    """`a == b` of two lists, dicts or tuples."""
+    x, y = (items_of(cx, v) if isinstance(v, Box) else tuple_items(v) for v in (a, b))
     if isinstance(x, Rows) or isinstance(y, Rows):
         cx.fail(UnsupportedTypeError, "lists that a loop has made cannot be compared")
-    if a.cls is not b.cls or len(x) != len(y) or (is_dict(a) and set(x) != set(y)):
+    kinds = [v.cls if isinstance(v, Box) else tuple for v in (a, b)]
+    if kinds[0] is not kinds[1] or len(x) != len(y) or (kinds[0] is dict and set(x) != set(y)):
         return False
-    pairs = [(x[k], y[k]) for k in x] if is_dict(a) else list(zip(x, y))
+    pairs = [(x[k], y[k]) for k in x] if kinds[0] is dict else list(zip(x, y))
     out: Any = True
     for p, q in pairs:
         if not (is_number(p) and is_number(q)) and same(p, q):
             continue
-        out = ar.both(cx, out, expressions.truth(cx, expressions.compare_values(cx, "eq", p, q)))
+        out = ar.both(cx, out, expressions.truth(cx, comparisons.compare_values(cx, "eq", p, q)))
     return out
+
+
+def tuple_items(value: Any) -> tuple[Any, ...]:
+    return value.items if isinstance(value, Record) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -47,16 +47,25 @@ class Frame:
 
 @dataclass
 class State:
-    """What a branch may change: memory, which cells and objects are stale (and since where), facts,
-    what objects hold (`heap`; the inner mappings are never written to) and by how much lists have
-    grown. `dead` says that this point cannot be reached."""
+    """What a branch may change: memory, which cells are stale and the writes that made them so (see
+    aliasing.py), facts, what objects hold (`heap`; the inner mappings are never written to), by how
+    much lists have grown. `covers` are cells, one of which a cell is; `alias` the cells that may
+    share memory with a cell, and the objects that an object may be; `outdated` are objects that may
+    have been written to as another, with the place. `dead`: this point cannot be reached."""
 
     memory: dict[Cell, Atom] = field(default_factory=dict)
-    stale: dict[Cell | Box, Loc] = field(default_factory=dict)
+    stale: dict[Cell, tuple[Any, ...]] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     dead: bool = False
+    covers: dict[Cell, tuple[Cell, ...]] = field(default_factory=dict)
+    alias: dict[Cell | Box, frozenset[Cell | Box]] = field(default_factory=dict)
     heap: dict[Box, Mapping[str, Any]] = field(default_factory=dict)
+    outdated: dict[Box, Loc] = field(default_factory=dict)
     grown: dict[Box, Any] = field(default_factory=dict)
+
+    def overlap(self, a: Cell | Box, b: Cell | Box) -> bool:
+        """True where two cells may share memory, or two objects may be one."""
+        return a is b or b in self.alias.get(a, ())
 
     def fork(self) -> State:
         return State(
@@ -64,7 +73,10 @@ class State:
             dict(self.stale),
             self.facts.fork(),
             self.dead,
+            dict(self.covers),
+            dict(self.alias),
             dict(self.heap),
+            dict(self.outdated),
             dict(self.grown),
         )
 
@@ -72,24 +84,34 @@ class State:
 class Context:
     """The interpreter's state. `weak` holds the variables that are Python numbers when running
     (they take the dtype of what they meet), `nonneg` those that are never negative, `affine` those
-    that are an extent plus a constant; `alias` the cells (and objects) that may share memory."""
+    that are an extent plus a constant, `after` those that are one more than another; `blurred` the
+    pairs of cells that may share memory and that identities do not tell apart; `exact` says that
+    identities are carried."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact: bool = False) -> None:
+        self.exact = exact
         self.builder = Builder()
         self.state = State()
         self.frame: Frame = None  # set by calls.enter before anything is interpreted
         self.chain: list[Loc] = []
         self.active: list[gast.AST] = []
+        self.copies = 0  # calls of functions that were active already
         self.weak: set[Var] = set()
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
-        self.alias: dict[Cell | Box, set[Cell | Box]] = {}
+        self.after: dict[Var, Var] = {}
+        self.blurred: set[frozenset[Cell | Box]] = set()
+        self.numbers: dict[Cell, int] = {}  # the identities of cells, in the order of their use
+        self.identity: dict[Cell, Atom] = {}  # of joined cells
+        self.possible: dict[Cell, frozenset[int]] = {}
+        self.writes = 0  # how many have been interpreted
         self.symbols: set[str] = set()
         self.given: dict[Dim, tuple[Var, int]] = {}  # extents that parameters have
         self.memo: dict[object, str] = {}
+        self.raised: dict[str, type[BaseException]] = {}  # the classes of `raise`, by name
         self.serial = 0
         self.captured: dict[int, tuple[Capture, View, Any]] = {}
-        self.kinds: dict[Box, tuple[Type, bool] | None] = {}  # what has been appended to lists
+        self.kinds: dict[Box, Any] = {}  # what has been appended to lists
         self.spent: list[Any] = []  # iterators that something has gone over
         self.objects: dict[int, Box] = {}  # objects from around the function, by identity
         self.guards: dict[tuple, tuple[Callable[[], Any], Any]] = {}
@@ -141,15 +163,22 @@ class Context:
     def version(self, cell: Cell) -> Atom:
         return self.state.memory.get(cell, cell.initial)
 
-    def overlap(self, a: Cell | Box, b: Cell | Box) -> bool:
-        """True where two cells may share memory, or two objects may be one."""
-        return a is b or b in self.alias.get(a, ())
+    def link(
+        self, a: Cell | Box, others: Collection[Cell | Box], blurred: Collection[Cell | Box] = ()
+    ) -> None:
+        """Record that `a` may share memory with `others`, or may be one of them; with `blurred` in
+        a way that identities do not tell: a part of it, or another order."""
+        alias = self.state.alias
+        others = frozenset(others) - {a}
+        alias[a] = alias.get(a, frozenset()) | others
+        for b in others:
+            alias[b] = alias.get(b, frozenset()) | {a}
+        self.blurred.update(frozenset((a, b)) for b in blurred if b is not a)
 
-    def link(self, a: Cell | Box, others: set[Cell | Box]) -> None:
-        """Record that `a` may share memory with `others`, or may be one of them."""
-        for b in others - {a}:
-            self.alias.setdefault(a, set()).add(b)
-            self.alias.setdefault(b, set()).add(a)
+    def link_part(self, a: Cell, view: View) -> None:
+        """Record that the cell `a` may share memory with a part of what `view` is a part of."""
+        others = {view.cell} | self.state.alias.get(view.cell, frozenset())
+        self.link(a, others, others)
 
     # -- extents
     def symbol(self, hint: str) -> str:
@@ -195,20 +224,44 @@ class Context:
             self.mark_extent(var, dim)
         return known[dim]
 
-    def extent_named(self, dim: Dim) -> Atom:
-        """An extent from its symbol alone; 0 where nothing at hand has it."""
+    def has_extent(self, dim: Dim) -> bool:
+        """True where an extent is at hand here, known from its symbol alone."""
+        dim = self.state.facts.find(dim)
+        base, shift = split_dim(dim) if isinstance(dim, str) else ("", 0)
+        return (
+            isinstance(dim, int)
+            or self._holder(dim) is not None
+            or (bool(shift) and base != dim and self.has_extent(base))
+        )
+
+    def extent_named(self, dim: Dim) -> Atom | None:
+        """An extent from its symbol alone; None where nothing at hand has it."""
         dim = self.state.facts.find(dim)
         if isinstance(dim, int):
             return i64(dim)
-        if dim in self.state.facts.extents:
-            return self.index(self.state.facts.extents[dim])
-        if dim in self.given:
-            return self.emit("dim", self.given[dim][0], name="n", axis=self.given[dim][1])
+        holder = self._holder(dim)
+        if isinstance(holder, tuple):
+            return self.emit("dim", holder[0], name="n", axis=holder[1])
+        if holder is not None:
+            return self.index(holder)
         base, shift = split_dim(dim)
-        if not shift or base == dim:
-            return i64(0)
-        moved = self.emit("add", self.extent_named(base), i64(shift), name="n")
+        whole = self.extent_named(base) if shift and base != dim else None
+        if whole is None:
+            return None
+        moved = self.emit("add", whole, i64(shift), name="n")
         return self.emit("maximum", moved, i64(0), name="n")
+
+    def _holder(self, dim: str) -> Any:
+        """What has an extent, or one known to be equal: its value, or (parameter, axis)."""
+        facts = self.state.facts
+        for table in (facts.extents, self.given):
+            if dim in table:
+                return table[dim]
+        for table in (facts.extents, self.given):
+            for other, found in table.items():
+                if facts.find(other) == dim:
+                    return found
+        return None
 
     def mark_extent(self, var: Var, dim: str) -> None:
         self.weak.add(var)

@@ -13,7 +13,7 @@ from s2s_ad.frontend.iteration import length
 from s2s_ad.frontend.known import dtype_name
 from s2s_ad.frontend.memory import contiguous, read
 from s2s_ad.frontend.registry import handles
-from s2s_ad.frontend.subscripts import put
+from s2s_ad.frontend.subscripts import place, put
 from s2s_ad.frontend.values import View, describe, is_array, is_atom, is_number, is_scalar
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit
@@ -24,9 +24,11 @@ def dtype_arg(cx: Context, dtype: Any, default: str) -> str:
     """A dtype argument as the IR's name."""
     if dtype is None:
         return default
+    if isinstance(dtype, str) and dtype in ("a", "c"):
+        cx.fail(UnsupportedTypeError, f"{dtype!r} is a dtype of text")
     try:
         found = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         return cx.fail(UnsupportedTypeError, f"{describe(dtype)} is not a dtype")
     return dtype_name(cx, found, "dtype")
 
@@ -65,7 +67,7 @@ def full(cx: Context, shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return filled(cx, shape, fill_value, dtype_arg(cx, dtype, ar.dtype_of(cx, fill_value)[0]))
 
 
-@handles(np.empty)
+@handles(np.empty, np.ndarray)
 def empty(cx: Context, shape: Any, dtype: Any = None) -> Any:
     name = dtype_arg(cx, dtype, "f64")
     atoms, dims = extents(cx, shape)
@@ -94,6 +96,8 @@ def ones_like(cx: Context, a: Any, dtype: Any = None) -> Any:
 @handles(np.full_like)
 def full_like(cx: Context, a: Any, fill_value: Any, dtype: Any = None) -> Any:
     shape, name = _like(cx, a, dtype)
+    if not is_scalar(fill_value):
+        cx.fail(UnsupportedTypeError, f"np.full_like with {describe(fill_value)}", "assign to [:]")
     return filled(cx, shape, fill_value, name)
 
 
@@ -168,12 +172,14 @@ def copied(cx: Context, x: Any, name: str = "t") -> Any:
 @handles(np.copy, method="copy")
 def copy(cx: Context, a: Any) -> Any:
     a = ar.as_array(cx, a)
+    ar.dtype_of(cx, a)
     return copied(cx, a)
 
 
 @handles(np.array)
 def array(cx: Context, object: Any, dtype: Any = None) -> Any:
     value = ar.as_array(cx, object)
+    ar.dtype_of(cx, value)  # refuses what is not numbers
     if dtype is not None:
         return astype(cx, value, dtype)
     return copied(cx, value)
@@ -182,12 +188,15 @@ def array(cx: Context, object: Any, dtype: Any = None) -> Any:
 @handles(np.ascontiguousarray)
 def ascontiguousarray(cx: Context, a: Any, dtype: Any = None) -> Any:
     value = asarray(cx, a, dtype)
+    if is_scalar(value):  # NumPy gives it an axis
+        return ar.as_array(cx, [value])
     return value if not is_array(value) or contiguous(value) else copied(cx, value)
 
 
 @handles(np.asarray)
 def asarray(cx: Context, a: Any, dtype: Any = None) -> Any:
     value = ar.as_array(cx, a)
+    ar.dtype_of(cx, value)
     if dtype is None or dtype_arg(cx, dtype, "") == ar.dtype_of(cx, value)[0]:
         return value
     return astype(cx, value, dtype)
@@ -231,50 +240,20 @@ def item(cx: Context, x: Any) -> Any:
     return ar.value_of(cx, x, True) if is_atom(x) else x
 
 
-@handles(np.copyto)
-def copyto(cx: Context, dst: Any, src: Any) -> None:
-    if not is_array(dst):
-        cx.fail(UnsupportedTypeError, f"np.copyto into {describe(dst)}")
-    put(cx, dst, src)
-
-
-@handles(method="fill")
-def fill(cx: Context, x: Any, value: Any) -> None:
-    put(cx, x, value)
-
-
-@handles(np.add.at)
-def add_at(cx: Context, a: Any, indices: Any, b: Any) -> None:
-    """`np.add.at`: duplicates add up."""
-    _at(cx, a, indices, b)
-
-
-@handles(np.subtract.at)
-def subtract_at(cx: Context, a: Any, indices: Any, b: Any) -> None:
-    _at(cx, a, indices, ar.negate(cx, ar.as_array(cx, b)))
-
-
-def _at(cx: Context, a: Any, indices: Any, b: Any) -> None:
-    from s2s_ad.frontend.subscripts import place
-
-    if not is_array(a):
-        cx.fail(UnsupportedTypeError, f"np.add.at into {describe(a)}")
-    items = list(indices) if isinstance(indices, tuple) else [indices]
-    items = [ar.as_array(cx, i) if isinstance(i, list) else i for i in items]
-    put(cx, place(cx, a, items), b, "accum")
-
-
 @handles(np.bincount)
 def bincount(cx: Context, x: Any, weights: Any = None, minlength: Any = 0) -> Any:
     """With `minlength` as the number of bins; an index beyond it is out of bounds."""
-    from s2s_ad.frontend.reductions import not_empty
+    from s2s_ad.frontend.reductions import need_array, not_empty
     from s2s_ad.frontend.registry import FUNCTIONS
 
+    x = need_array(cx, x, "np.bincount")
+    if x.type.dtype == "bool":
+        x = astype(cx, x, np.int64)
     not_empty(cx, x, None)
     top = ar.binary(cx, "add", FUNCTIONS[np.max](cx, x), 1)
     bins = ar.elementwise(cx, "maximum", (top, minlength), "i64")
     out = filled(cx, bins, 0, "i64" if weights is None else "f64")
-    _at(cx, out, x, 1 if weights is None else weights)
+    put(cx, place(cx, out, [x]), 1 if weights is None else weights, "accum")
     return out
 
 
@@ -291,7 +270,7 @@ def flatnonzero(cx: Context, a: Any) -> Any:
 def diagonal_view(cx: Context, a: Any) -> Any:
     """NumPy gives a view: a write to the array makes later reads of this an error."""
     out = diagonal(cx, a)
-    cx.link(out.cell, {a.cell} | cx.alias.get(a.cell, set()))
+    cx.link_part(out.cell, a)
     return out
 
 

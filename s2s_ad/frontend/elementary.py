@@ -12,9 +12,9 @@ import scipy.special
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import UnsupportedTypeError
+from s2s_ad.frontend.errors import UnsupportedCallError, UnsupportedTypeError
 from s2s_ad.frontend.memory import read
-from s2s_ad.frontend.registry import handles
+from s2s_ad.frontend.registry import FUNCTIONS, handles
 from s2s_ad.frontend.values import describe, is_array, is_atom, is_number
 from s2s_ad.ir.core import Lit
 from s2s_ad.ir.types import Type
@@ -37,6 +37,7 @@ def strong(cx: Context, value: Any) -> Any:
 def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
     def handler(cx: Context, x: Any) -> Any:
         x = ar.as_array(cx, x)
+        _no_bools(cx, fn, x)
         if is_number(x) or isinstance(x, Lit):
             found = fn(x.value if isinstance(x, Lit) else x)
             dtype, weak = ar.dtype_of(cx, x)
@@ -44,6 +45,13 @@ def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
         return ar.unary_float(cx, prim, x)
 
     handles(fn)(handler)
+
+
+def _no_bools(cx: Context, fn: Any, *values: Any) -> None:
+    if all(ar.dtype_of(cx, v)[0] == "bool" for v in values):
+        name = fn.__name__
+        message = f"NumPy computes np.{name} of booleans in half precision"
+        cx.fail(UnsupportedTypeError, message, "convert them with .astype(np.float64)")
 
 
 def _math_unary(prim: str, fn: Callable[[Any], Any]) -> None:
@@ -79,18 +87,39 @@ for _name in FLOAT_FUNCTIONS:
     _found = getattr(math, SHORT.get(_name, _name), None)
     if _found is not None:
         _math_unary(_name, _found)
-for _name in ("erf", "erfc"):
+for _name, _special in (
+    ("erf", scipy.special.erf),
+    ("erfc", scipy.special.erfc),
+    ("lgamma", scipy.special.gammaln),
+    ("gamma", scipy.special.gamma),
+):
     _math_unary(_name, getattr(math, _name))
-    _numpy_unary(_name, getattr(scipy.special, _name))
+    _numpy_unary(_name, _special)
+
+
+for _name, _numpy in (("gamma", scipy.special.gamma), ("lgamma", scipy.special.gammaln)):
+    _math_unary(_name, getattr(math, _name))
+    _numpy_unary(_name, _numpy)
+
+
+@handles(math.log)
+def math_log(cx: Context, x: Any, base: Any = None) -> Any:
+    if is_number(x) and (base is None or is_number(base)):
+        return _now(cx, math.log, x, *(() if base is None else (base,)))
+    _only_number(cx, x, "log")
+    top = ar.elementwise(cx, "log", [x], "f64", weak=True)
+    return top if base is None else ar.binary(cx, "div", top, math_log(cx, base))
 
 
 # --- rounding, signs -----------------------------------------------------------------------------
 
 
 def _rounding(prim: str, *functions: Any) -> None:
+    """Integers stay as they are, except under np.rint and np.fix, which give floats."""
+
     def handler(cx: Context, x: Any) -> Any:
         x = strong(cx, ar.as_array(cx, x))
-        if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        if prim != "rint" and ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
             return positive(cx, x)
         return ar.unary_float(cx, prim, x)
 
@@ -103,6 +132,11 @@ _rounding("trunc", np.trunc, np.fix)
 _rounding("rint", np.rint)
 
 
+def round_to_integer(x: float) -> int:
+    """`round(x)`, apart from `round(x, n)`."""
+    return round(x)
+
+
 def _to_integer(prim: str, fn: Callable[[Any], int]) -> None:
     """math.floor and its kin give Python ints."""
 
@@ -112,6 +146,7 @@ def _to_integer(prim: str, fn: Callable[[Any], int]) -> None:
         _only_number(cx, x, fn.__name__)
         if ar.KIND[x.type.dtype] < 2:
             return x
+        ar.integral_check(cx, x)
         return ar.value_of(cx, cx.emit("convert", cx.emit(prim, x), dtype="i64"), True)
 
     handles(fn)(handler)
@@ -120,10 +155,31 @@ def _to_integer(prim: str, fn: Callable[[Any], int]) -> None:
 _to_integer("floor", math.floor)
 _to_integer("ceil", math.ceil)
 _to_integer("trunc", math.trunc)
-_to_integer("rint", builtins.round)
+_to_integer("rint", round_to_integer)
 
 
-@handles(builtins.abs, np.abs, np.fabs, method="__abs__")
+@handles(builtins.round)
+def round_builtin(cx: Context, number: Any, ndigits: Any = None) -> Any:
+    """Python rounds decimal digits of the number as it is written, NumPy those of its multiple."""
+    if is_array(number) or ndigits is None:
+        return FUNCTIONS[np.round if is_array(number) else round_to_integer](cx, number)
+    if is_number(number) and is_number(ndigits):
+        return _now(cx, round, number, ndigits)
+    if is_atom(number) and not ar.dtype_of(cx, number)[1]:
+        return FUNCTIONS[np.round](cx, number, ndigits)
+    return cx.fail(
+        UnsupportedTypeError,
+        "round() of a Python float to digits is not supported",
+        "use np.round, whose last digit may differ",
+    )
+
+
+@handles(np.fabs)
+def fabs(cx: Context, x: Any) -> Any:
+    return ar.unary_float(cx, "abs", strong(cx, ar.as_array(cx, x)))
+
+
+@handles(builtins.abs, np.abs, method="__abs__")
 def absolute(cx: Context, x: Any) -> Any:
     x = ar.as_array(cx, x)
     if is_number(x):
@@ -142,7 +198,10 @@ def math_fabs(cx: Context, x: Any) -> Any:
 @handles(np.sign)
 def sign(cx: Context, x: Any) -> Any:
     x = strong(cx, ar.as_array(cx, x))
-    return ar.elementwise(cx, "sign", [x], ar.dtype_of(cx, x)[0])
+    dtype = ar.dtype_of(cx, x)[0]
+    if dtype == "bool":
+        cx.fail(UnsupportedTypeError, "np.sign of booleans", "use .astype")
+    return ar.elementwise(cx, "sign", [x], dtype)
 
 
 @handles(np.negative)
@@ -163,6 +222,9 @@ def square(cx: Context, x: Any) -> Any:
 
 @handles(np.reciprocal)
 def reciprocal(cx: Context, x: Any) -> Any:
+    x = strong(cx, ar.as_array(cx, x))
+    if ar.KIND[ar.dtype_of(cx, x)[0]] < 2:
+        cx.fail(UnsupportedTypeError, "np.reciprocal of integers rounds to 0", "use 1.0 / x")
     return ar.binary(cx, "div", 1.0, x)
 
 
@@ -192,12 +254,21 @@ def math_degrees(cx: Context, x: Any) -> Any:
 def _numpy_binary(prim: str, *functions: Any) -> None:
     def handler(cx: Context, a: Any, b: Any) -> Any:
         a, b = strong_pair(cx, ar.as_array(cx, a), ar.as_array(cx, b))
+        if prim in ar.FLOAT_ONLY and prim != "div":
+            _no_bools(cx, functions[0], a, b)
         if prim in ("maximum", "minimum"):
             dtype, _weak = ar.result_dtype(cx, (a, b))
             return ar.elementwise(cx, prim, (a, b), dtype)
         return ar.binary(cx, prim, a, b)
 
     handles(*functions)(handler)
+
+
+def _numpy_bits(prim: str, fn: Any) -> None:
+    def handler(cx: Context, a: Any, b: Any) -> Any:
+        return ar.bitwise(cx, prim, *strong_pair(cx, ar.as_array(cx, a), ar.as_array(cx, b)))
+
+    handles(fn)(handler)
 
 
 def strong_pair(cx: Context, a: Any, b: Any) -> tuple[Any, Any]:
@@ -211,7 +282,7 @@ _numpy_binary("mul", np.multiply)
 _numpy_binary("div", np.divide, np.true_divide)
 _numpy_binary("floordiv", np.floor_divide)
 _numpy_binary("mod", np.mod, np.remainder)
-_numpy_binary("pow", np.power, np.float_power)
+_numpy_binary("pow", np.power)
 _numpy_binary("maximum", np.maximum)
 _numpy_binary("minimum", np.minimum)
 _numpy_binary("arctan2", np.arctan2)
@@ -226,6 +297,13 @@ for _prim, _fn in (
     ("ge", np.greater_equal),
 ):
     _numpy_binary(_prim, _fn)
+
+
+@handles(np.float_power)
+def float_power(cx: Context, a: Any, b: Any) -> Any:
+    """The power in f64, whatever the operands are."""
+    a, b = (cx.fresh(ar.convert(cx, ar.as_array(cx, v), "f64")) for v in (a, b))
+    return ar.binary(cx, "pow", a, b)
 
 
 def _math_binary(prim: str, fn: Callable[[Any, Any], float]) -> None:
@@ -243,6 +321,67 @@ _math_binary("pow", math.pow)
 _math_binary("arctan2", math.atan2)
 _math_binary("hypot", math.hypot)
 _math_binary("copysign", math.copysign)
+_math_binary("fmod", math.fmod)
+
+
+@handles(np.fmod)
+def fmod(cx: Context, x1: Any, x2: Any) -> Any:
+    a, b = (ar.as_array(cx, v) for v in (x1, x2))
+    if ar.KIND[ar.result_dtype(cx, (a, b))[0]] < 2:
+        cx.fail(UnsupportedTypeError, "np.fmod of integers is not supported", "use np.mod")
+    return ar.binary(cx, "fmod", a, b)
+
+
+for _prim, _fn in (
+    ("bit_and", np.bitwise_and),
+    ("bit_or", np.bitwise_or),
+    ("bit_xor", np.bitwise_xor),
+    ("shift_left", np.left_shift),
+    ("shift_right", np.right_shift),
+):
+    _numpy_bits(_prim, _fn)
+
+
+@handles(np.invert)
+def invert(cx: Context, x: Any) -> Any:
+    return ar.inverted(cx, strong(cx, ar.as_array(cx, x)))
+
+
+@handles(math.modf)
+def modf(cx: Context, x: Any) -> Any:
+    whole = _math_call(cx, "trunc", x)
+    part = ar.elementwise(cx, "fmod", (x, 1.0), "f64", weak=True)
+    return part, whole
+
+
+def _math_call(cx: Context, prim: str, x: Any) -> Any:
+    _only_number(cx, x, prim)
+    return ar.elementwise(cx, prim, [x], "f64", weak=True)
+
+
+@handles(math.isclose)
+def isclose(cx: Context, a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any:
+    if all(map(is_number, (a, b, rel_tol, abs_tol))):
+        return math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
+    gap = absolute(cx, ar.binary(cx, "sub", a, b))
+    size = ar.elementwise(cx, "maximum", (absolute(cx, a), absolute(cx, b)), "f64", weak=True)
+    bound = ar.elementwise(cx, "maximum", (ar.binary(cx, "mul", rel_tol, size), abs_tol), "f64")
+    near = ar.both(cx, ar.binary(cx, "le", gap, bound), ar.binary(cx, "lt", gap, math.inf))
+    return ar.both(cx, ar.binary(cx, "eq", a, b), near, "or")
+
+
+@handles(math.prod)
+def math_prod(cx: Context, items: Any, *, start: Any = 1) -> Any:
+    from s2s_ad.frontend.iteration import static_items
+
+    for item in static_items(cx, items):
+        start = ar.binary(cx, "mul", start, item)
+    return start
+
+
+@handles(math.fsum)
+def fsum(cx: Context, items: Any) -> Any:
+    cx.fail(UnsupportedCallError, "math.fsum is not supported", "use sum, which rounds every step")
 
 
 @handles(np.logaddexp)
@@ -277,11 +416,13 @@ _test("isfinite", np.isfinite, math.isfinite)
 
 
 def _logical(prim: str, fn: Any) -> None:
-    def handler(cx: Context, *values: Any) -> Any:
-        bools = [_as_bools(cx, v) for v in values]
-        return ar.elementwise(cx, prim, bools, "bool")
+    def one(cx: Context, x: Any) -> Any:
+        return ar.elementwise(cx, prim, [_as_bools(cx, x)], "bool")
 
-    handles(fn)(handler)
+    def two(cx: Context, a: Any, b: Any) -> Any:
+        return ar.elementwise(cx, prim, [_as_bools(cx, a), _as_bools(cx, b)], "bool")
+
+    handles(fn)(one if prim == "not" else two)
 
 
 def _as_bools(cx: Context, value: Any) -> Any:

@@ -9,7 +9,16 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, containers, iteration, objects, registry, subscripts
+from s2s_ad.frontend import (
+    calls,
+    comparisons,
+    containers,
+    iteration,
+    objects,
+    registry,
+    subscripts,
+    text,
+)
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
     PathError,
@@ -30,21 +39,21 @@ from s2s_ad.frontend.values import (
     UNDEFINED,
     Bound,
     Box,
-    Cell,
     Conflict,
     Maybe,
     Method,
     Partial,
+    Range,
     Record,
     Rows,
     Super,
+    Text,
     describe,
     is_array,
     is_atom,
     is_dynamic,
     is_namedtuple,
     is_number,
-    is_scalar,
 )
 from s2s_ad.ir.core import Lit
 from s2s_ad.ir.types import BOOL, DTYPES
@@ -58,15 +67,13 @@ BINARY = {
     gast.Mod: "mod",
     gast.Pow: "pow",
 }
-COMPARE = {
-    gast.Eq: "eq",
-    gast.NotEq: "ne",
-    gast.Lt: "lt",
-    gast.LtE: "le",
-    gast.Gt: "gt",
-    gast.GtE: "ge",
+BITS = {
+    gast.BitAnd: "bit_and",
+    gast.BitOr: "bit_or",
+    gast.BitXor: "bit_xor",
+    gast.LShift: "shift_left",
+    gast.RShift: "shift_right",
 }
-BITS = {gast.BitAnd: "and", gast.BitOr: "or", gast.BitXor: "xor"}
 
 
 def evaluate(cx: Context, node: gast.AST) -> Any:
@@ -110,8 +117,12 @@ def binary_op(cx: Context, node: gast.BinOp) -> Any:
 
 def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     """`a op b`."""
+    if isinstance(op, gast.Mod) and isinstance(a, str):
+        return text.percent(cx, a, b)
     if is_object(a) or is_object(b):
         return objects.operator(cx, type(op).__name__, a, b)
+    if is_dict(a) and is_dict(b) and isinstance(op, gast.BitOr):
+        return new_dict(cx, {**items_of(cx, a), **items_of(cx, b)})
     if is_list(a) or is_list(b):
         found = _list_op(cx, op, a, b)
         if found is not None:
@@ -120,7 +131,8 @@ def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
         return matmul(cx, a, b)
     if type(op) in BITS:
         return bits(cx, BITS[type(op)], a, b)
-    sequences = isinstance(a, (str, tuple)) or isinstance(b, (str, tuple))
+    kinds = (str, Text, tuple)
+    sequences = isinstance(a, kinds) or isinstance(b, kinds)
     if sequences and not (is_array(a) or is_array(b)):
         return _sequence_op(cx, op, a, b)
     if type(op) not in BINARY:
@@ -143,23 +155,21 @@ def _list_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
 
 
 def _sequence_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
+    strings = isinstance(a, (str, Text)) and isinstance(b, (str, Text))
+    if isinstance(op, gast.Add) and strings:
+        return text.joined([a, b])
     if isinstance(op, gast.Add) and type(a) is type(b):
         return a + b
-    if isinstance(op, gast.Mod) and isinstance(a, str) and not is_dynamic(b):
-        return a % b
     if isinstance(op, gast.Mult) and (type(a) is int or type(b) is int):
         return a * b
     return cx.fail(UnsupportedTypeError, f"no such operation on {describe(a)} and {describe(b)}")
 
 
 def bits(cx: Context, prim: str, a: Any, b: Any) -> Any:
-    """`&`, `|`, `^` on bools and boolean arrays."""
-    if all(type(v) is bool for v in (a, b)):
-        return {"and": a and b, "or": a or b, "xor": a != b}[prim]
-    dtype, weak = ar.result_dtype(cx, (a, b))
-    if dtype != "bool":
-        cx.fail(UnsupportedTypeError, "bit operations on integers are not supported")
-    return ar.elementwise(cx, prim, (a, b), "bool", weak=weak)
+    """`&`, `|`, `^` on bools and integers, `<<` and `>>` on integers."""
+    if isinstance(a, frozenset) and isinstance(b, frozenset):
+        return ar.PYTHON[prim](a, b)
+    return ar.bitwise(cx, prim, ar.as_array(cx, a), ar.as_array(cx, b))
 
 
 def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
@@ -173,10 +183,7 @@ def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
         return cx.fresh(read(cx, value)) if is_array(value) else value
     if isinstance(node.op, gast.USub):
         return ar.negate(cx, value)
-    dtype, weak = ar.dtype_of(cx, value)
-    if dtype != "bool" or type(value) is bool:
-        cx.fail(UnsupportedTypeError, "~ is supported on boolean arrays only", "use `not`")
-    return ar.elementwise(cx, "not", [value], "bool", weak=weak)
+    return ar.inverted(cx, value)
 
 
 def truth(cx: Context, value: Any) -> Any:
@@ -226,68 +233,7 @@ def bool_op(cx: Context, node: gast.BoolOp) -> Any:
 
 
 def compare(cx: Context, node: gast.Compare) -> Any:
-    """A comparison, chained ones too: `a < b < c` evaluates b once, and c only where it matters."""
-
-    def rest(left: Any, k: int) -> Any:
-        right = evaluate(cx, node.comparators[k])
-        first = compare_two(cx, node.ops[k], left, right)
-        if k + 1 == len(node.ops):
-            return first
-        if is_array(first):
-            ar.truth(cx, first)
-        return short_circuit(cx, "and", first, lambda: rest(right, k + 1))
-
-    return rest(evaluate(cx, node.left), 0)
-
-
-def compare_two(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
-    if type(op) in COMPARE:
-        return compare_values(cx, COMPARE[type(op)], a, b)
-    negative = isinstance(op, (gast.IsNot, gast.NotIn))
-    if isinstance(op, (gast.Is, gast.IsNot)):
-        if is_scalar(a) and is_scalar(b) and not (type(a) is bool and type(b) is bool):
-            cx.fail(UnsupportedTypeError, "`is` on numbers is not supported", "use ==")
-        return identical(cx, a, b) != negative
-    if isinstance(b, Box):
-        found = _contained(cx, a, b)
-        return ar.logical_not(cx, found) if negative else found
-    if is_dynamic(a) or not isinstance(b, (tuple, str, range)) or _numbers(b):
-        cx.fail(UnsupportedTypeError, "`in` needs a value and a container that are known")
-    return (a in b) != negative
-
-
-def _numbers(container: Any) -> bool:
-    return isinstance(container, tuple) and any(map(is_dynamic, container))
-
-
-def identical(cx: Context, a: Any, b: Any) -> bool:
-    """`a is b`. PathError where that depends on the path taken."""
-    if a is b or (is_array(a) and a == b):
-        return True
-    places = [v.cell if is_array(v) else v for v in (a, b)]
-    alike = all(isinstance(p, (Box, Cell)) for p in places) and places[0] is not places[1]
-    if alike and cx.overlap(*places):
-        cx.fail(PathError, "whether the two are one object depends on the path taken")
-    return False
-
-
-def _contained(cx: Context, value: Any, box: Box) -> Any:
-    if not is_object(box):
-        return containers.contains(cx, value, box)
-    found = objects.try_special(cx, box, "__contains__", value)
-    if found is NotImplemented:
-        cx.fail(UnsupportedTypeError, f"`in` needs a container, not {describe(box)}")
-    return truth(cx, found)
-
-
-def compare_values(cx: Context, prim: str, a: Any, b: Any) -> Any:
-    """A comparison of two values: eq, lt, …"""
-    if is_object(a) or is_object(b):
-        return objects.comparison(cx, prim, a, b)
-    if isinstance(a, Box) and isinstance(b, Box) and prim in ("eq", "ne"):
-        found = containers.equal(cx, a, b)
-        return found if prim == "eq" else ar.logical_not(cx, found)
-    return ar.compare(cx, prim, *(ar.as_array(cx, v) if is_list(v) else v for v in (a, b)))
+    return comparisons.compare(cx, node)
 
 
 def if_exp(cx: Context, node: gast.IfExp) -> Any:
@@ -344,6 +290,8 @@ def array_attribute(cx: Context, value: Any, attr: str) -> Any:
         return np.dtype(DTYPES[value.type.dtype][0])
     if attr == "T":
         return transposed(cx, value, tuple(reversed(range(rank)))) if rank else value
+    if attr == "flat" and is_array(value):
+        return subscripts.flat_place(cx, value, ".flat")
     if attr == "real" and value.type.dtype not in ("c64", "c128"):
         return value
     if attr in METHODS:
@@ -395,6 +343,8 @@ def get_item(cx: Context, value: Any, index: Any) -> Any:
             return found
     if isinstance(value, (tuple, str, range)):
         return _sequence_item(cx, value, index)
+    if isinstance(value, Range) and index == Slice(None, None, -1):
+        return iteration.backwards(cx, value)
     return cx.fail(UnsupportedTypeError, f"{describe(value)} cannot be subscripted")
 
 
@@ -429,11 +379,11 @@ def _sequence_item(cx: Context, value: Any, index: Any) -> Any:
 
 
 def tuple_of(cx: Context, node: gast.Tuple) -> tuple:
-    return tuple(_items(cx, node.elts))
+    return tuple(items_in(cx, node.elts))
 
 
 def list_of(cx: Context, node: gast.List) -> Box:
-    return new_list(cx, _items(cx, node.elts))
+    return new_list(cx, items_in(cx, node.elts))
 
 
 def argument(cx: Context, node: gast.AST) -> Any:
@@ -444,7 +394,14 @@ def argument(cx: Context, node: gast.AST) -> Any:
     return evaluate(cx, node)
 
 
-def _items(
+def set_of(cx: Context, node: gast.Set) -> Any:
+    items = items_in(cx, node.elts)
+    if any(map(is_dynamic, items)):
+        cx.fail(StaticValueError, "the items of a set must be known when compiling", "use a tuple")
+    return frozenset(i.value if isinstance(i, Lit) else i for i in items)
+
+
+def items_in(
     cx: Context,
     nodes: list[gast.AST],
     value: Callable[[Context, gast.AST], Any] = evaluate,
@@ -479,7 +436,7 @@ def followed(fn: Any) -> bool:
 
 def call(cx: Context, node: gast.Call) -> Any:
     fn = evaluate(cx, node.func)
-    args = _items(cx, node.args, evaluate if followed(fn) else argument)
+    args = items_in(cx, node.args, evaluate if followed(fn) else argument)
     kwargs: dict[str, Any] = {}
     for keyword in node.keywords:
         value = evaluate(cx, keyword.value)
@@ -494,16 +451,18 @@ def lambda_of(cx: Context, node: gast.Lambda) -> Any:
     return calls.make_closure(cx, node, "<lambda>")
 
 
-def joined_string(cx: Context, node: gast.JoinedStr) -> str:
-    """An f-string; what is not known is shown by its source."""
-    parts = []
+def joined_string(cx: Context, node: gast.JoinedStr) -> Any:
+    """An f-string: a string where all of it is known, else a Text."""
+    parts: list[Any] = []
     for part in node.values:
         if isinstance(part, gast.Constant):
-            parts.append(str(part.value))
+            parts.append(part.value)
             continue
-        value = evaluate(cx, part.value)
-        parts.append(f"{{{gast.unparse(part.value).strip()}}}" if is_dynamic(value) else str(value))
-    return "".join(parts)
+        spec = "" if part.format_spec is None else joined_string(cx, part.format_spec)
+        conversion = "" if part.conversion < 0 else chr(part.conversion)
+        source = gast.unparse(part.value).strip()
+        parts.append(text.field(cx, evaluate(cx, part.value), conversion, spec, source))
+    return text.joined(parts)
 
 
 def named_expr(cx: Context, node: gast.NamedExpr) -> Any:
@@ -518,7 +477,11 @@ def import_of(cx: Context, module: str, item: str = "") -> Any:
     """`import module`, `from module import item`."""
     import importlib
 
-    found = importlib.import_module(module)
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        cx.check(ar.as_bool(False), type(error).__name__, str(error))
+        return None
     return attribute(cx, found, item) if item else known(cx, found, None, module)
 
 
@@ -550,6 +513,7 @@ HANDLERS: dict[type, Callable[[Context, Any], Any]] = {
     gast.Tuple: tuple_of,
     gast.List: list_of,
     gast.Dict: dict_of,
+    gast.Set: set_of,
     gast.ListComp: comprehension,
     gast.GeneratorExp: generator,
     gast.DictComp: comprehension,

@@ -36,14 +36,15 @@ def shifted(dim: Dim, by: int) -> Dim:
 @dataclass
 class Facts:
     """`parent` is a union-find over extents' base symbols, `extents` gives a symbol's atom,
-    `positive` the extents checked to be at least 1."""
+    `positive` the extents checked to be at least 1, `nonzero` the integers known not to be 0."""
 
     parent: dict[str, Dim] = field(default_factory=dict)
     extents: dict[str, Atom] = field(default_factory=dict)
     positive: set[Dim] = field(default_factory=set)
+    nonzero: set[Atom] = field(default_factory=set)
 
     def fork(self) -> Facts:
-        return Facts(dict(self.parent), dict(self.extents), set(self.positive))
+        return Facts(dict(self.parent), dict(self.extents), set(self.positive), set(self.nonzero))
 
     def find(self, dim: Dim) -> Dim:
         """The representative of an extent."""
@@ -67,7 +68,11 @@ class Facts:
         a, b = self.find(a), self.find(b)
         if a == b:
             return
-        if isinstance(b, str) and (isinstance(a, int) or split_dim(b)[1] == 0 or split_dim(a)[1]):
+        if isinstance(a, str) and isinstance(b, str) and split_dim(a)[0] == split_dim(b)[0]:
+            # n is max(n - 1, 0): a name must not stand for what is made of it
+            a, b = sorted((a, b), key=lambda d: abs(split_dim(d)[1]))
+            self.parent[b] = a
+        elif isinstance(b, str) and (isinstance(a, int) or split_dim(b)[1] == 0 or split_dim(a)[1]):
             self.parent[b] = a
         else:
             self.parent[a] = b

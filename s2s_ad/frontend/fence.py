@@ -12,9 +12,7 @@ from s2s_ad.frontend.source import Source
 
 #: node type -> (what it is, what to write instead)
 REFUSED: dict[str, tuple[str, str]] = {
-    "Try": ("try/except", "test for the condition with `if` instead"),
     "TryStar": ("try/except*", "test for the condition with `if` instead"),
-    "With": ("a with block", "move it around the call of this function"),
     "AsyncWith": ("an async with block", "use ordinary functions"),
     "AsyncFor": ("an async for loop", "use ordinary functions"),
     "AsyncFunctionDef": ("an async function", "use ordinary functions"),
@@ -22,10 +20,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "Yield": ("a generator function", "fill an array in a loop and return it"),
     "YieldFrom": ("a generator function", "fill an array in a loop and return it"),
     "ClassDef": ("a class inside a function", "define the class at module level"),
-    "Delete": ("del", "leave the name; what is not used costs nothing"),
-    "Nonlocal": ("nonlocal", "return the new value from the inner function"),
-    "Match": ("match", "use if/elif"),
-    "Set": ("a set", "use a tuple"),
+    "Match": ("this pattern of a match statement", "use if/elif"),
     "SetComp": ("a set comprehension", "use a list comprehension"),
 }
 
@@ -63,10 +58,6 @@ def _reason(node: gast.AST, function: gast.AST) -> tuple[str, str] | None:
     known = REFUSED.get(type(node).__name__)
     if known is not None:
         return known
-    if isinstance(node, gast.While) and any(
-        isinstance(n, gast.NamedExpr) for n in gast.walk(node.test)
-    ):
-        return "an assignment expression (:=) in a while's condition", "assign in the loop's body"
     if isinstance(node, gast.Global):
         written = set(node.names) & _assigned_names(function)
         if written:

@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from s2s_ad.frontend.aliasing import Path, Write, bring_up_to_date, covers, join_stale, placed, tell
 from s2s_ad.frontend.arithmetic import as_bool, both, logical_not
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.growth import most_grown, of_one_length
-from s2s_ad.frontend.heap import put
+from s2s_ad.frontend.heap import current, put
 from s2s_ad.frontend.join import (
     UNDEFINED,
+    Arr,
     Joiner,
     Keep,
-    changed_cells,
-    changed_slots,
-    current,
-    find_sources,
     hint,
     leaf_type,
     leaves_of,
@@ -30,13 +29,22 @@ from s2s_ad.frontend.join import (
     lower,
     new_places,
     places_of,
-    sharing,
 )
 from s2s_ad.frontend.liveness import Names
+from s2s_ad.frontend.sharing import (
+    changed_cells,
+    changed_slots,
+    find_sources,
+    join_links,
+    new_links,
+    outdated_after,
+    placed_boxes,
+    sharing,
+)
 from s2s_ad.frontend.values import Cell, Slot, is_atom, same
 from s2s_ad.ir.build import Builder
-from s2s_ad.ir.core import Atom, Eqn, Lit, Region, walk
-from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.core import Atom, Eqn, Lit, Region
+from s2s_ad.ir.prims import has_effect
 from s2s_ad.ir.types import BOOL
 
 FLAGS = ("%return", "%break", "%continue")
@@ -122,9 +130,9 @@ def _survivor(cx: Context, cond: Atom, a: Branch, b: Branch) -> None:
 def _emit_if(
     cx: Context, cond: Atom, a: Branch, b: Branch, left: list, right: list, outs: list[tuple]
 ) -> tuple:
-    """The `if` equation. Without results it is needed only for what it may raise."""
+    """The `if` equation. Without results it is needed only for what it may raise or show."""
     regions = [Region((), tuple(p.builder.eqns), tuple(r)) for p, r in ((a, left), (b, right))]
-    if not outs and not any(PRIMS[e.prim].kind == "effect" for r in regions for e in walk(r)):
+    if not outs and not any(has_effect(e) for r in regions for e in r.eqns):
         return ()
     names, types = [n for n, _ in outs], [t for _, t in outs]
     return cx.builder.equation("if", [cond], {}, regions, names, types)
@@ -135,17 +143,28 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
     base, older = cx.state, a.older
     joiner = Joiner(cx, base.facts, (a.state, b.state), older)
     shapes: dict[Any, Any] = {}
+    changed = dict.fromkeys(s for p in (a, b) for s in changed_slots(base, p.state, older))
+    for slot in changed:
+        of_one_length(cx, slot, [(p.state, lambda p=p: within(cx, p)) for p in (a, b)])
     kept = cx.frame.captured
     for name in dict.fromkeys([*cx.frame.locals, *a.locals, *b.locals]):
         va, vb = a.locals.get(name, UNDEFINED), b.locals.get(name, UNDEFINED)
         if live is None or name in live | kept or name.startswith("%") or same(va, vb):
             shapes[name] = joiner.widen(Keep(va), vb, name)
-    for slot in dict.fromkeys(s for p in (a, b) for s in changed_slots(base, p.state, older)):
-        of_one_length(cx, slot, [(p.state, lambda p=p: within(cx, p)) for p in (a, b)])
+    for slot in changed:
         va, vb = current(a.state, {}, slot), current(b.state, {}, slot)
         shapes[slot] = joiner.widen(Keep(va), vb, hint(slot))
     leaves, places = leaves_of(shapes), places_of(shapes)
-    find_sources(cx, places, older)
+    arrays = [place for place in places if isinstance(place, Arr)]
+    states = (a.state, b.state)
+    find_sources(places, states, older)
+    pairs = sharing(places, states)
+    unclear = tell(cx, arrays, states, pairs)
+    paths = [Path(p.state, partial(within, cx, p), k) for k, p in enumerate((a, b))]
+    stale = joined_stale(cx, paths, arrays, older)
+    cover = covers(paths, arrays, older)
+    outdated = outdated_after(states, places, older)
+    links = new_links(base, a.state, older) | new_links(base, b.state, older)
     cells = sorted(
         {*changed_cells(base, a.state, older), *changed_cells(base, b.state, older)},
         key=lambda c: c.serial,
@@ -155,17 +174,32 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
     hints |= {c: (c.name, c.type) for c in cells}
     grown = most_grown(cx, a.state, b.state, (a.builder.eqns, b.builder.eqns))
     atoms = _merge(cx, cond, a, b, slots, hints)
-    stale = {c: w for p in (a, b) for c, w in p.state.stale.items() if c.serial <= older}
     memory = {**base.memory, **{c: atoms[c] for c in cells}}
     names = cx.frame.locals = {}
-    cx.state = State(memory, stale, base.facts, heap=dict(base.heap), grown=grown)
-    new_places(cx, places, atoms, sharing(cx, places))
+    cx.state = State(memory, facts=base.facts, covers=base.covers, alias=base.alias, grown=grown)
+    cx.state.heap = dict(base.heap)
+    new_places(cx, places, atoms, pairs, unclear)
+    join_links(cx, links)
+    cx.state.stale, cx.state.outdated = placed(stale), placed_boxes(outdated)
+    cx.state.covers.update((c, tuple(arr.cell for arr in arrs)) for c, arrs in cover.items())
     for key, shape in shapes.items():
         value = lift(cx, shape, atoms)
         if isinstance(key, Slot):
             put(cx.state, key.box, key.field, value)
         elif value is not UNDEFINED:
             names[key] = value
+
+
+def joined_stale(
+    cx: Context, paths: list[Path], arrays: list[Arr], older: int
+) -> dict[Cell, tuple[Write, ...]]:
+    """What is stale after a branch; the rest is brought up to date at the end of each path."""
+    stale, lost = join_stale(cx, paths, arrays, older)
+    for path in paths:
+        with path.inside():
+            for cell in sorted(lost, key=lambda c: c.serial):
+                bring_up_to_date(cx, cell)
+    return stale
 
 
 def _slots(cx: Context, path: Branch, shapes: Mapping[Any, Any], cells: list[Cell]) -> dict:
@@ -267,8 +301,8 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
         return second() if first == (prim == "and") else first
     trial = run_branch(cx, _put(cx, second))
     value = trial.locals.get("%expr")
-    truthful = isinstance(value, bool) or (is_atom(value) and value.type == BOOL)
-    if truthful and _plain(cx, trial):
+    truth = isinstance(value, bool) or (is_atom(value) and value.type == BOOL)
+    if truth and _plain(cx, trial):
         cx.state.heap = trial.state.heap  # objects made on the way
         cx.builder.eqns.extend(trial.builder.eqns)
         return both(cx, first, value, prim)

@@ -95,22 +95,35 @@ def note_kind(cx: Context, box: Box, value: Any) -> None:
         cx.kinds[box] = None
         return
     dtype, weak = ar.dtype_of(cx, value)
-    found = (Type(dtype, ar.shape_of(value)), weak)
-    cx.kinds[box] = common(cx, cx.kinds[box], found) if box in cx.kinds else found
+    note(cx, box, (Type(dtype, ar.shape_of(value)), weak))
+
+
+def note(cx: Context, box: Box, found: tuple[Type, bool]) -> None:
+    """Remember one more kind. Kinds that differ are an error where the items must be an array."""
+    before = cx.kinds.get(box, found)
+    try:
+        cx.kinds[box] = before if isinstance(before, GrowthError) else common(cx, before, found)
+    except GrowthError as error:
+        cx.kinds[box] = error
 
 
 def kind_of(cx: Context, box: Box, items: Any) -> tuple[Type, bool] | None:
     """The type of a list's items, and whether they are Python numbers; None where they are neither
-    numbers nor arrays, or there are none."""
+    numbers nor arrays, or there are none. GrowthError where they are of several."""
     for item in items if isinstance(items, tuple) else ():
         note_kind(cx, box, item)
-    return cx.kinds.get(box)
+    found = cx.kinds.get(box)
+    if isinstance(found, GrowthError):
+        raise found
+    return found
 
 
 def common(cx: Context, a: tuple[Type, bool] | None, b: tuple[Type, bool]) -> Any:
     """The kind of items that are of two kinds. Python's ints become floats among floats."""
     if a is None:
         return None
+    if a[0].ndim != b[0].ndim:
+        cx.fail(GrowthError, f"the items of a list are of different kinds: {a[0]} and {b[0]}")
     if a[0].dtype == b[0].dtype:
         return a[0], a[1] and b[1]
     if not (a[1] and b[1]) or "bool" in (a[0].dtype, b[0].dtype):
@@ -357,7 +370,10 @@ def of_one_length(
         return
     if structure(sides[0]) == structure(sides[1]):
         return
-    kinds = [kind_of(cx, slot.box, side) for side in sides]
+    try:
+        kinds = [kind_of(cx, slot.box, side) for side in sides]
+    except GrowthError:
+        return
     if None in kinds:
         return
     most = max((len(side) for side in sides if isinstance(side, tuple)), default=0)
@@ -400,6 +416,7 @@ def store(cx: Context, buffer: View, at: Any, value: Any) -> None:
     is written to later, or the row, the other must not be read any more."""
     stale = dict(cx.state.stale)
     set_items(cx, buffer, [at], value)
+    stale.pop(buffer.cell, None)  # the write has brought it up to date
     cx.state.stale = stale
     if is_array(value):
-        cx.link(buffer.cell, {value.cell})
+        cx.link_part(buffer.cell, value)

@@ -20,7 +20,7 @@ from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.errors import AliasError, PathError
 from s2s_ad.frontend.facts import shifted
 from s2s_ad.frontend.memory import read
-from s2s_ad.frontend.values import UNDEFINED, Box, Conflict, Maybe, Rows, View
+from s2s_ad.frontend.values import UNDEFINED, Box, Conflict, Maybe, Rows, Slot, View
 
 #: The slot of a list's items (a tuple, or Rows) and of a dict's (a dict that is never written to).
 ITEMS = "items"
@@ -65,6 +65,13 @@ def held(state: State, box: Box, field: str) -> Any:
     return box.fields.get(field, UNDEFINED)
 
 
+def current(state: State, names: Mapping[str, Any], key: str | Slot) -> Any:
+    """What a name or a slot holds."""
+    if isinstance(key, Slot):
+        return held(state, key.box, key.field)
+    return names.get(key, UNDEFINED)
+
+
 def contents(state: State, box: Box) -> dict[str, Any]:
     """All that an object holds in a state, as far as it has been read or written."""
     return {**box.fields, **state.heap.get(box, {})}
@@ -72,7 +79,7 @@ def contents(state: State, box: Box) -> dict[str, Any]:
 
 def load(cx: Context, box: Box, field: str) -> Any:
     """A field's value, to be read: UNDEFINED where there is none."""
-    since = cx.state.stale.get(box)
+    since = cx.state.outdated.get(box)
     if since is not None:
         cx.fail(
             AliasError,
@@ -94,8 +101,8 @@ def load(cx: Context, box: Box, field: str) -> Any:
 def save(cx: Context, box: Box, field: str, value: Any) -> None:
     """Write a field. Objects that may be this one must not be read any more."""
     put(cx.state, box, field, value)
-    for other in sorted(cx.alias.get(box, ()), key=lambda b: b.serial):
-        cx.state.stale[other] = cx.loc
+    for other in sorted(cx.state.alias.get(box, ()), key=lambda b: b.serial):
+        cx.state.outdated[other] = cx.loc
 
 
 def put(state: State, box: Box, field: str, value: Any) -> None:

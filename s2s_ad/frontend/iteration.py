@@ -14,6 +14,9 @@ from s2s_ad.frontend.heap import filled, is_list, is_object, items_of, plain
 from s2s_ad.frontend.memory import element, extent
 from s2s_ad.frontend.values import (
     Enumerate,
+    Indices,
+    Iterator,
+    Mapped,
     Range,
     Record,
     Reversed,
@@ -21,6 +24,7 @@ from s2s_ad.frontend.values import (
     Zip,
     describe,
     is_array,
+    is_number,
 )
 from s2s_ad.ir.core import Lit, Var
 
@@ -39,6 +43,11 @@ class Counted:
         return self.start == 0 and self.step == 1
 
 
+def itself(i: Any) -> Any:
+    """The item of a range that is counted through."""
+    return i
+
+
 def known_items(cx: Context, value: Any) -> list[Any] | None:
     """The items of an iterable whose items are all known one by one; None for another."""
     value = plain(cx, value)
@@ -48,6 +57,8 @@ def known_items(cx: Context, value: Any) -> list[Any] | None:
         return list(value)
     if isinstance(value, Record):
         return list(value.items)
+    if isinstance(value, Iterator):
+        return known_items(cx, value.item)
     if isinstance(value, Enumerate):
         items = known_items(cx, value.item)
         start = value.start
@@ -64,7 +75,7 @@ def known_items(cx: Context, value: Any) -> list[Any] | None:
 
 def spend(cx: Context, value: Any) -> None:
     """Go over an iterable. Python's iterators are empty the second time."""
-    if isinstance(value, (Enumerate, Zip, Reversed)):
+    if isinstance(value, (Enumerate, Zip, Reversed, Mapped, Iterator)):
         if any(value is other for other in cx.spent):
             cx.fail(
                 UnsupportedTypeError,
@@ -73,6 +84,11 @@ def spend(cx: Context, value: Any) -> None:
                 "write it where it is used, or make it a list: list(…)",
             )
         cx.spent.append(value)
+    if isinstance(value, (Enumerate, Reversed, Mapped, Iterator)):
+        spend(cx, value.item)
+    elif isinstance(value, Zip):
+        for item in value.items:
+            spend(cx, item)
 
 
 def static_items(cx: Context, value: Any) -> list[Any]:
@@ -109,9 +125,9 @@ def counted(cx: Context, value: Any) -> Counted:
         rows = items_of(cx, value)
         return Counted(0, rows.length, 1, lambda i: row(cx, items_of(cx, value), i))
     if isinstance(value, range):
-        return Counted(value.start, value.stop, value.step, lambda i: i)
+        return Counted(value.start, value.stop, value.step, itself)
     if isinstance(value, Range):
-        return Counted(value.start, value.stop, value.step, lambda i: i)
+        return Counted(value.start, value.stop, value.step, itself)
     if is_array(value):
         n = extent(cx, value, 0)
         return Counted(0, n, 1, lambda i: element(cx, value, cx.index(i)))
@@ -125,6 +141,12 @@ def counted(cx: Context, value: Any) -> Counted:
         over = from_zero(cx, counted(cx, value.item))
         last = ar.binary(cx, "sub", over.stop, 1)
         return Counted(0, over.stop, 1, lambda i: over.item(ar.binary(cx, "sub", last, i)))
+    if isinstance(value, Mapped):
+        return _mapped(cx, value)
+    if isinstance(value, Iterator):
+        return counted(cx, value.item)
+    if isinstance(value, Indices):
+        return _indices(cx, value)
     return cx.fail(UnsupportedTypeError, f"a loop over {describe(value)} is not supported")
 
 
@@ -134,6 +156,50 @@ def row(cx: Context, rows: Rows, index: Any) -> Any:
     if rows.weak and isinstance(found, Var):
         cx.weak.add(found)
     return found
+
+
+def _indices(cx: Context, value: Indices) -> Counted:
+    """One count for all axes; each index is a part of it."""
+    total: Any = 1
+    for n in value.extents:
+        total = ar.binary(cx, "mul", total, n)
+
+    def item(i: Any) -> Any:
+        out: list[Any] = []
+        for n in reversed(value.extents):
+            out.append(_part(cx, "mod", i, n))
+            i = _part(cx, "floordiv", i, n)
+        at = tuple(reversed(out))
+        return at if value.array is None else (at, _element_at(cx, value.array, at))
+
+    return Counted(0, total, 1, item)
+
+
+def _part(cx: Context, prim: str, i: Any, n: Any) -> Any:
+    """`i // n` or `i % n` where `n` is certainly positive: the loop is running."""
+    if is_number(i) and is_number(n):
+        return ar.binary(cx, prim, i, n)
+    out = ar.elementwise(cx, prim, (i, n), "i64", weak=True)
+    cx.nonneg.add(out)
+    return out
+
+
+def _element_at(cx: Context, view: Any, at: tuple[Any, ...]) -> Any:
+    for k in at:
+        view = element(cx, view, cx.index(k))
+    return view
+
+
+def _mapped(cx: Context, value: Mapped) -> Counted:
+    from s2s_ad.frontend.calls import call
+
+    over = counted(cx, value.item)
+
+    def item(i: Any) -> Any:
+        found = over.item(i)
+        return call(cx, value.function, list(found) if value.star else [found], {})
+
+    return Counted(over.start, over.stop, over.step, item)
 
 
 def _zip(cx: Context, value: Zip) -> Counted:
@@ -166,6 +232,14 @@ def from_zero(cx: Context, over: Counted) -> Counted:
         return over.item(at)
 
     return Counted(0, n, 1, item)
+
+
+def backwards(cx: Context, values: Range) -> Range:
+    """`values[::-1]`."""
+    n = length(cx, values.start, values.stop, values.step)
+    last = ar.binary(cx, "sub", n, 1)
+    last = ar.binary(cx, "add", values.start, ar.binary(cx, "mul", last, values.step))
+    return Range(last, ar.binary(cx, "sub", values.start, values.step), ar.negate(cx, values.step))
 
 
 def length(cx: Context, start: Any, stop: Any, step: Any) -> Any:

@@ -160,6 +160,8 @@ def capture(cx: Context, obj: np.ndarray, get: Getter, name: str, key: tuple = (
             1 if n == 1 else cx.symbol(f"{clean}{axis}") for axis, n in enumerate(obj.shape)
         ]
         var = Var(clean, Type(dtype, tuple(dims)))
+        for axis, dim in enumerate(dims):
+            cx.given.setdefault(dim, (var, axis))
         cell = cx.new_cell(var)
         cell.serial = 0  # as old as the parameters, wherever it is met first
         cx.captured[id(obj)] = (Capture(name, get, key), View(cell, (), var.type), obj)

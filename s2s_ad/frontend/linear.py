@@ -12,7 +12,8 @@ from s2s_ad.frontend.errors import ShapeError, UnsupportedCallError, Unsupported
 from s2s_ad.frontend.memory import expanded
 from s2s_ad.frontend.reductions import reduce_sum
 from s2s_ad.frontend.registry import handles
-from s2s_ad.frontend.values import describe, is_array, is_scalar
+from s2s_ad.frontend.values import describe, is_array
+from s2s_ad.ir.types import promote
 
 
 @handles(np.matmul)
@@ -22,29 +23,56 @@ def matmul(cx: Context, a: Any, b: Any) -> Any:
     for value in (a, b):
         if not is_array(value):
             cx.fail(UnsupportedTypeError, f"@ needs arrays, not {describe(value)}", "use *")
+    if b.type.ndim > 2:
+        return _batched(cx, a, b)
     return _dot(cx, a, b)
 
 
 @handles(np.dot, method="dot")
 def dot(cx: Context, a: Any, b: Any) -> Any:
     a, b = ar.as_array(cx, a), ar.as_array(cx, b)
-    if is_scalar(a) or is_scalar(b):
-        return ar.binary(cx, "mul", a, b)
+    if not (is_array(a) and is_array(b)):
+        # here a Python number is not weak
+        dtype = promote(ar.dtype_of(cx, a)[0], ar.dtype_of(cx, b)[0])
+        return ar.elementwise(cx, "mul", (a, b), "i64" if dtype == "bool" else dtype)
     return _dot(cx, a, b)
 
 
 def _dot(cx: Context, a: Any, b: Any) -> Any:
-    if a.type.ndim > 2 or b.type.ndim > 2:
-        cx.fail(
-            UnsupportedCallError,
-            f"a product of {a.type} and {b.type}: more than two axes",
-            "loop over the leading axes",
-        )
+    if b.type.ndim > 2:
+        cx.fail(UnsupportedCallError, f"np.dot with a second factor {b.type}", "use @")
+    if a.type.ndim > 2:
+        return _rows_dot(cx, a, b)
     ar.match(cx, a, a.type.ndim - 1, b, 0, "the factors")
     dtype, _ = ar.result_dtype(cx, (a, b))
+    if dtype == "bool":
+        cx.fail(UnsupportedTypeError, "a product of boolean arrays", "convert them with .astype")
     if ar.KIND[dtype] < 2:
         return _integer_dot(cx, a, b)
     return cx.fresh(cx.emit("dot", ar.convert(cx, a, dtype), ar.convert(cx, b, dtype)))
+
+
+def _rows_dot(cx: Context, a: Any, b: Any) -> Any:
+    """A product with more than two axes on the left: one product of all rows."""
+    from s2s_ad.frontend.shaping import reshape
+
+    *kept, inner = ar.extents_of(cx, a)
+    rows: Any = 1
+    for extent in kept:
+        rows = ar.binary(cx, "mul", rows, extent)
+    flat = _dot(cx, reshape(cx, a, (rows, inner)), b)
+    return reshape(cx, flat, (*kept, *ar.extents_of(cx, b)[1:]))
+
+
+def _batched(cx: Context, a: Any, b: Any) -> Any:
+    """`a @ b` where `b` has leading axes, which broadcast against those of `a`: a sum of
+    products."""
+    dtype, _ = ar.result_dtype(cx, (a, b))
+    a, b = (cx.fresh(ar.convert(cx, v, dtype)) for v in (a, b))
+    ar.match(cx, a, a.type.ndim - 1, b, b.type.ndim - 2, "the factors")
+    left = expanded(cx, a, (a.type.ndim,))
+    right = expanded(cx, b, (b.type.ndim - 2,)) if a.type.ndim > 1 else b
+    return reduce_sum(cx, ar.binary(cx, "mul", left, right), axis=-2)
 
 
 def _integer_dot(cx: Context, a: Any, b: Any) -> Any:
@@ -71,6 +99,26 @@ def outer(cx: Context, a: Any, b: Any) -> Any:
     if not (is_array(a) and is_array(b) and a.type.ndim == b.type.ndim == 1):
         cx.fail(UnsupportedCallError, "np.outer takes arrays with one axis")
     return ar.binary(cx, "mul", expanded(cx, a, (1,)), expanded(cx, b, (0,)))
+
+
+@handles(np.linalg.cholesky)
+def cholesky(cx: Context, a: Any) -> Any:
+    """The lower factor, from the lower triangle of `a`."""
+    return _square_function(cx, "cholesky", a)
+
+
+@handles(np.linalg.inv)
+def inv(cx: Context, a: Any) -> Any:
+    return _square_function(cx, "inv", a)
+
+
+def _square_function(cx: Context, prim: str, a: Any) -> Any:
+    a = ar.as_array(cx, a)
+    check_square(cx, a, f"np.linalg.{prim}")
+    if a.type.dtype in ("c64", "c128"):
+        cx.fail(UnsupportedTypeError, f"np.linalg.{prim} of a complex array")
+    dtype = a.type.dtype if ar.KIND[a.type.dtype] == 2 else "f64"
+    return cx.fresh(cx.emit(prim, ar.convert(cx, a, dtype)))
 
 
 @handles(np.trace, method="trace")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import gast
 
@@ -33,8 +33,10 @@ def assigned(node: gast.AST) -> Names:
             if isinstance(item, gast.FunctionDef):
                 found.add(item.name)
             continue
-        if isinstance(item, gast.Name) and isinstance(item.ctx, gast.Store):
+        if isinstance(item, gast.Name) and isinstance(item.ctx, (gast.Store, gast.Del)):
             found.add(item.id)
+        if isinstance(item, gast.ExceptHandler) and item.name is not None:
+            found.add(getattr(item.name, "id", item.name))
         if isinstance(item, (gast.Import, gast.ImportFrom)):
             found.update((a.asname or a.name.split(".")[0]) for a in item.names)
         if isinstance(item, (gast.ListComp, gast.GeneratorExp, gast.DictComp, gast.SetComp)):
@@ -46,8 +48,28 @@ def assigned(node: gast.AST) -> Names:
 @functools.lru_cache(maxsize=1024)
 def captured(node: gast.AST) -> Names:
     """Names that functions nested in `node` read; they may be read whenever these are called."""
-    nested = (n for n in gast.walk(node) if isinstance(n, SCOPES) and n is not node)
-    return NONE.union(*map(reads, nested))
+    nested = [n for n in gast.walk(node) if isinstance(n, SCOPES) and n is not node]
+    return NONE.union(*map(reads, nested), *map(rebinds, nested))
+
+
+@functools.lru_cache(maxsize=1024)
+def rebinds(node: gast.AST) -> Names:
+    """The names that a function declares `nonlocal`."""
+    found: set[str] = set()
+    for stmt in getattr(node, "body", ()) if isinstance(node, gast.FunctionDef) else ():
+        for inner in _own_nodes(stmt):
+            if isinstance(inner, gast.Nonlocal):
+                found.update(inner.names)
+    return frozenset(found)
+
+
+def _own_nodes(node: gast.AST) -> Iterator[gast.AST]:
+    """`node` and what is in it, without nested functions."""
+    if isinstance(node, SCOPES):
+        return
+    yield node
+    for child in gast.iter_child_nodes(node):
+        yield from _own_nodes(child)
 
 
 def live_before(stmts: Sequence[gast.AST], after: Names, exits: Names) -> Names:
@@ -69,6 +91,9 @@ def _statement(stmt: gast.AST, live: Names, exits: Names) -> Names:
         return exits
     if isinstance(stmt, (gast.Return, gast.Raise)):
         return reads(stmt)
+    if isinstance(stmt, gast.With):
+        first = NONE.union(*(reads(item) for item in stmt.items))
+        return first | live_before(stmt.body, live, exits)
     if isinstance(stmt, (gast.Assign, gast.AnnAssign)):
         targets = stmt.targets if isinstance(stmt, gast.Assign) else [stmt.target]
         plain = set().union(*map(_plain_targets, targets))
@@ -120,6 +145,8 @@ def leaves_always(stmts: Sequence[gast.AST]) -> bool:
         if isinstance(stmt, (gast.Return, gast.Raise, gast.Break, gast.Continue)):
             return True
         if isinstance(stmt, gast.If) and leaves_always(stmt.body) and leaves_always(stmt.orelse):
+            return True
+        if isinstance(stmt, gast.With) and leaves_always(stmt.body):
             return True
     return False
 

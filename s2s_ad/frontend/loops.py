@@ -5,16 +5,27 @@ the written arrays and the sharing of memory have settled; the last interpretati
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from s2s_ad.errors import Loc
+from s2s_ad.frontend.aliasing import (
+    Path,
+    Write,
+    bring_up_to_date,
+    join_stale,
+    loop_covers,
+    placed,
+    tell,
+)
 from s2s_ad.frontend.arithmetic import as_bool, both
 from s2s_ad.frontend.context import Context, State
-from s2s_ad.frontend.errors import PathError, UnsupportedSyntaxError
+from s2s_ad.frontend.errors import PathError
 from s2s_ad.frontend.flow import FLAGS, Branch, run_branch, within
 from s2s_ad.frontend.growth import Growing, Trips
-from s2s_ad.frontend.heap import put
+from s2s_ad.frontend.heap import current, put
 from s2s_ad.frontend.join import (
     UNDEFINED,
     Arr,
@@ -26,11 +37,7 @@ from s2s_ad.frontend.join import (
     Key,
     Num,
     Opt,
-    Pairs,
-    changed_cells,
-    changed_slots,
-    current,
-    find_sources,
+    Place,
     hint,
     leaf_type,
     leaves_of,
@@ -38,13 +45,25 @@ from s2s_ad.frontend.join import (
     lower,
     new_places,
     places_of,
+)
+from s2s_ad.frontend.sharing import (
+    Pairs,
+    changed_cells,
+    changed_slots,
+    find_sources,
+    join_links,
+    new_links,
+    outdated_after,
+    placed_boxes,
     sharing,
 )
-from s2s_ad.frontend.values import Cell, Slot, children, is_scalar
+from s2s_ad.frontend.values import Box, Cell, Slot, children, is_scalar, same
 from s2s_ad.ir.core import Atom, Lit, Region, Var, substitute
 from s2s_ad.ir.types import BOOL, Type
 
 ROUNDS = 40
+#: After so many interpretations, stale arrays are carried whatever it costs.
+PATIENCE = 10
 #: The serial and the extent symbols at the start of a loop.
 Since = tuple[int, frozenset[str]]
 
@@ -56,8 +75,13 @@ class Carried:
 
     shapes: dict[Key, Any]
     cells: list[Cell] = field(default_factory=list)
-    stale: dict[Cell, Loc] = field(default_factory=dict)
+    stale: dict[Cell, tuple[Write, ...]] = field(default_factory=dict)
     pairs: Pairs = field(default_factory=set)
+    unclear: Pairs = field(default_factory=set)
+    lost: set[Cell] = field(default_factory=set)
+    covers: dict[Cell, tuple[Arr, ...]] = field(default_factory=dict)
+    outdated: dict[Box | Ins, Loc] = field(default_factory=dict)
+    links: frozenset[frozenset[Cell | Box]] = frozenset()
     growing: Growing | None = None
 
     @property
@@ -70,11 +94,28 @@ class Carried:
     def places(self) -> list[Arr | Ins]:
         return places_of(self.shapes)
 
+    def content_with_less(self) -> None:
+        """Have stale cells brought up to date in every iteration, so that the loop settles."""
+        clear = {c for c, ws in self.stale.items() if all(w.by is not None for w in ws)}
+        self.lost |= clear
+        self.stale = {c: ws for c, ws in self.stale.items() if c not in clear}
+        self.cells = sorted({*self.cells, *clear}, key=lambda c: c.serial)
+        self.covers = {}
+
     def signature(self) -> tuple:
         order = {place: k for k, place in enumerate(self.places)}
         shapes = tuple((n, _signature(s, order)) for n, s in self.shapes.items())
         cells = tuple(c.serial for c in self.cells)
-        return shapes, cells, tuple(sorted(c.serial for c in self.stale)), sorted(self.pairs)
+        stale = {
+            c.serial: [order[w.by] if w.by in order else getattr(w.by, "serial", -1) for w in ws]
+            for c, ws in self.stale.items()
+        }
+        covers = {c.serial: [order[a] for a in arrs] for c, arrs in self.covers.items()}
+        lost = sorted(c.serial for c in self.lost)
+        pairs = sorted(self.pairs), sorted(self.unclear), self.links
+        outdated = {order.get(b, b) for b in self.outdated}
+        covered = sorted(covers.items())
+        return shapes, cells, sorted(stale.items()), pairs, lost, covered, outdated
 
 
 def _signature(shape: Any, order: Mapping[Arr | Ins, int]) -> tuple:
@@ -84,11 +125,14 @@ def _signature(shape: Any, order: Mapping[Arr | Ins, int]) -> tuple:
         return ("num", shape.dtype, shape.weak)
     if isinstance(shape, Arr):
         sources = tuple(sorted(c.serial for c in shape.sources))
-        return ("array", order[shape], str(shape.type), sources)
+        told = sorted(shape.possible), sorted(c.serial for c in shape.blurred)
+        return ("array", order[shape], str(shape.type), sources, told)
     if isinstance(shape, Ins):
         sources = tuple(sorted(b.serial for b in shape.sources))
         items = tuple((n, _signature(s, order)) for n, s in shape.items.items())
         return ("object", order[shape], sources, items)
+    if isinstance(shape, Place):
+        return ("place", shape.view.cell.serial, tuple(k is None for k in shape.indices))
     if isinstance(shape, Group):
         return ("group", *(_signature(s, order) for s in shape.items))
     if isinstance(shape, Opt):
@@ -108,7 +152,8 @@ class Attempt:
 
 def enter(cx: Context, carried: Carried, atoms: Mapping[Any, Atom]) -> None:
     """Set names and memory to what they are at the head of the loop."""
-    new_places(cx, carried.places, atoms, carried.pairs)
+    new_places(cx, carried.places, atoms, carried.pairs, carried.unclear)
+    join_links(cx, carried.links)
     for key, shape in carried.shapes.items():
         value = lift(cx, shape, atoms)
         if isinstance(key, Slot):
@@ -119,7 +164,9 @@ def enter(cx: Context, carried: Carried, atoms: Mapping[Any, Atom]) -> None:
             cx.frame.locals[key] = value
     for cell in carried.cells:
         cx.state.memory[cell] = atoms[cell]
-    cx.state.stale = dict(carried.stale)
+    cx.state.stale = placed(carried.stale)
+    cx.state.outdated = placed_boxes(carried.outdated)
+    cx.state.covers.update((c, tuple(a.cell for a in arrs)) for c, arrs in carried.covers.items())
 
 
 def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
@@ -134,13 +181,20 @@ def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
         names = cx.frame.locals
         for flag in FLAGS:
             names[flag] = False
+        names["%done"] = False
         names.pop("%value", None)
         body()
-        names = cx.frame.locals
-        stop.append(both(cx, names.get("%break", False), names.get("%return", False), "or"))
+        stop.append(stopped(cx))
 
     branch = run_branch(cx, run)
     return Attempt(params, branch, stop[0] if stop else None, head[0])
+
+
+def stopped(cx: Context) -> Any:
+    """Whether no iteration follows: `%done` says that the condition, tested in the body, failed."""
+    names = cx.frame.locals
+    left = both(cx, names.get("%break", False), names.get("%return", False), "or")
+    return both(cx, left, names.get("%done", False), "or")
 
 
 def settle(
@@ -157,12 +211,14 @@ def settle(
     start = {n: cx.frame.locals.get(n, UNDEFINED) for n in names}
     growing = Growing(cx, trips)
     carried, since = _start(cx, start, rebound)
-    for _ in range(ROUNDS):
+    for k in range(ROUNDS):
         tried = attempt(cx, carried, growing.counting(body))
         if growing.replan(tried.branch.state, tried.stop, since[0]):
             carried, since = _start(cx, start, rebound)
             continue
         following = _widened(cx, carried, tried, since, growing)
+        if k >= PATIENCE and cx.exact:
+            following.content_with_less()
         if following.signature() == carried.signature():
             growing.settled(tried.branch.builder.eqns, set(tried.params.values()))
             carried.growing = growing
@@ -176,7 +232,8 @@ def _start(cx: Context, start: Mapping[str, Any], rebound: frozenset[str]) -> tu
     joiner = Joiner(cx, cx.state.facts, (cx.state, cx.state), cx.serial)
     shapes: dict[Key, Any] = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
     since = (cx.serial, frozenset(cx.symbols))
-    return Carried(shapes, stale=dict(cx.state.stale)), since
+    stale, outdated = dict(cx.state.stale), dict(cx.state.outdated)
+    return Carried(shapes, stale=stale, outdated=outdated), since
 
 
 def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
@@ -206,10 +263,25 @@ def _widened(cx: Context, old: Carried, tried: Attempt, since: Since, growing: G
     }
     shapes = {k: shapes[k] for k in dict.fromkeys([*old.shapes, *shapes])}
     head = State({**before.memory, **{c: tried.params[c] for c in old.cells}})
-    stale = {c: w for c, w in end.state.stale.items() if c.serial <= older}
-    new = Carried(shapes, changed_cells(head, end.state, older), {**stale, **before.stale})
-    find_sources(cx, new.places, older)
-    new.pairs = sharing(cx, new.places)
+    new = Carried(shapes)
+    places, states = new.places, (before, end.state)
+    arrays = [place for place in places if isinstance(place, Arr)]
+    find_sources(places, states, older)
+    new.pairs = sharing(places, states)
+    new.unclear = tell(cx, arrays, states, new.pairs, older)
+    new.outdated = outdated_after(states, places, older)
+    new.links = old.links | new_links(before, end.state, older)
+    paths = [Path(before, nullcontext, 0), Path(end.state, partial(within, cx, end), 1)]
+    new.stale, lost = join_stale(cx, paths, arrays, older, old.stale)
+    unclear = {c for c, ws in new.stale.items() if any(w.by is None for w in ws)}
+    new.lost = (old.lost | lost) - unclear
+    new.covers = loop_covers(end.state, arrays, older) if cx.exact else {}
+    with within(cx, end):
+        for cell in sorted(new.lost, key=lambda c: c.serial):
+            bring_up_to_date(cx, cell)
+            new.stale.pop(cell, None)
+    changed = {*old.cells, *changed_cells(head, end.state, older), *new.lost}
+    new.cells = sorted(changed, key=lambda c: c.serial)
     return new
 
 
@@ -231,6 +303,8 @@ class Block:
 def close(cx: Context, carried: Carried, tried: Attempt) -> Block:
     """The block arguments with their first values and their values after an iteration; what every
     iteration keeps is not carried."""
+    for cell in sorted(carried.lost, key=lambda c: c.serial):
+        bring_up_to_date(cx, cell)
     inits: dict[Any, Atom] = {}
     for key, shape in carried.shapes.items():
         lower(cx, shape, current(cx.state, cx.frame.locals, key), inits)
@@ -300,28 +374,30 @@ def _surely_defined(after: dict[Any, Atom], block: Block, bounds: tuple[Atom, ..
     return after
 
 
+def _unchanged(cx: Context, names: dict[str, Any], before: State, older: int) -> bool:
+    """True where names, and the arrays and objects up to serial `older`, are as they were."""
+    changed = changed_cells(before, cx.state, older) or changed_slots(before, cx.state, older)
+    return not changed and same(names, cx.frame.locals)
+
+
 def emit_while(
     cx: Context, carried: Carried, tried: Attempt, test: Callable[[Any], Any]
-) -> dict[Any, Atom]:
-    """Emit the `while`; `test(stopped)` evaluates the condition at the head of an iteration."""
+) -> dict[Any, Atom] | None:
+    """Emit the `while`; `test(stopped)` evaluates the condition at the head of an iteration. None
+    where that changes arrays or names, which a condition of the IR cannot."""
     block = close(cx, carried, tried)
     params = {k: Var(n, t) for k, (n, t) in carried.slots.items()}
     found: list[Any] = []
-    starts: list[State] = []
-    older: list[int] = []
 
     def condition() -> None:
         enter(cx, carried, params)
-        starts.append(cx.state.fork())
-        older.append(cx.serial)
-        names = cx.frame.locals
-        stopped = both(cx, names.get("%break", False), names.get("%return", False), "or")
-        found.append(test(stopped))
+        before = dict(cx.frame.locals), cx.state.fork(), cx.serial
+        found.append(test(stopped(cx)))
+        found.append(_unchanged(cx, *before))
 
     head = run_branch(cx, condition)
-    written = any(head.version(c) is not params[c] for c in carried.cells)
-    if written or changed_slots(starts[0], head.state, older[0]):
-        cx.fail(UnsupportedSyntaxError, "the condition of a while must not write to arrays")
+    if not found[1]:
+        return None
     invariant = {params[k]: atom for k, atom in block.atoms.items()}
     cond = Region(
         tuple(params[k] for k in block.keys), tuple(head.builder.eqns), (as_bool(found[0]),)

@@ -7,12 +7,13 @@ and storing back the outer place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from s2s_ad.frontend.aliasing import bring_up_to_date, written
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import AliasError
 from s2s_ad.frontend.facts import shifted
-from s2s_ad.frontend.values import Cell, Reshape, Sub, View
+from s2s_ad.frontend.values import Reshape, Sub, View
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.subscript import Axis, make_spec, slice_dim
@@ -26,24 +27,12 @@ FULL = Axis("full")
 
 def read(cx: Context, view: View, name: str = "t") -> Atom:
     """The array in a view, as an atom."""
-    fresh_enough(cx, view.cell)
+    bring_up_to_date(cx, view.cell)
     atom = cx.version(view.cell)
     for k, step in enumerate(view.steps):
         hint = name if k == len(view.steps) - 1 else "t"
         atom = step_in(cx, atom, step, hint)
     return atom
-
-
-def fresh_enough(cx: Context, cell: Cell) -> None:
-    """AliasError where a write through another name may have changed `cell` unseen."""
-    since = cx.state.stale.get(cell)
-    if since is not None:
-        cx.fail(
-            AliasError,
-            f"{cell.name!r} may share memory with an array that was written in line {since.line}; "
-            "whether it does depends on the path taken",
-            "make the copy explicit: `.copy()` where the two names are bound",
-        )
 
 
 def step_in(cx: Context, atom: Atom, step: Sub | Reshape, name: str = "t") -> Atom:
@@ -130,6 +119,9 @@ def compose(cx: Context, first: Sub, second: Sub) -> Sub | None:
         if joined is None:
             return None
         axes[base] = joined
+    gathered = [k for k, axis in enumerate(axes) if axis.kind in ("index", "array")]
+    if second.arrays and gathered[-1] - gathered[0] + 1 != len(gathered):
+        return None  # NumPy would move the axes of index arrays to the front
     return _outer_axes(first, second, axes)
 
 
@@ -203,12 +195,10 @@ def write(cx: Context, view: View, value: Atom, mode: str = "store", name: str =
     cell = view.cell
     whole = mode == "store" and not view.steps
     if not whole:
-        fresh_enough(cx, cell)
+        bring_up_to_date(cx, cell)
     version = _write_steps(cx, cx.version(cell), view.steps, value, mode, name or cell.name)
     cx.state.memory[cell] = version
-    cx.state.stale.pop(cell, None)
-    for other in sorted(cx.alias.get(cell, ()), key=lambda c: c.serial):
-        cx.state.stale[other] = cx.loc
+    written(cx, cell)
 
 
 def _write_steps(
@@ -237,8 +227,13 @@ def step_back(cx: Context, value: Atom, step: Sub) -> Atom:
     if value.type.ndim < rank:
         value = cx.emit("expand", value, axes=tuple(range(rank - value.type.ndim)))
     new = tuple(d for d, o in enumerate(step.out) if o is None)
-    if new:
+    if new and all(value.type.shape[d] == 1 for d in new):
         value = cx.emit("squeeze", value, axes=new)
+    elif new:  # extents that have been checked to be 1
+        spec = ",".join("i" if d in new else ":" for d in range(rank))
+        value = cx.emit("load", value, *(i64(0) for _ in new), spec=spec)
+        if not value.type.is_array:
+            return value
     order = [o for o in step.out if o is not None]
     perm = tuple(order.index(k) for k in range(len(order)))
     return value if perm == tuple(range(len(perm))) else cx.emit("transpose", value, perm=perm)
@@ -279,13 +274,21 @@ def extent(cx: Context, view: View, axis: int) -> Any:
     if step is None and not view.steps:
         return cx.extent(cx.version(view.cell), axis)
     if isinstance(step, Sub) and step.out[axis] is not None:
-        base = step.kept[step.out[axis]]
+        base = step.sources[step.out[axis]]
+        if not isinstance(base, int):
+            return _extent_of_index(cx, step.arrays, base.place)
         if step.axes[base].kind == "full":
             return cx.extent(cx.version(view.cell), base)
         short = _shortened(cx, view, step.axes[base], base, dim)
         if short is not None:
             return short
     return cx.extent(read(cx, view), axis)
+
+
+def _extent_of_index(cx: Context, arrays: Sequence[Atom], place: int) -> Any:
+    """The extent, `place` axes before the last, of index arrays after broadcasting."""
+    found = [a for a in arrays if a.type.ndim >= place and a.type.shape[-place] != 1]
+    return cx.extent(found[0], found[0].type.ndim - place) if found else 1
 
 
 def _shortened(cx: Context, view: View, axis: Axis, base: int, dim: str) -> Any:

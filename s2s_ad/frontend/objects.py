@@ -281,7 +281,7 @@ def try_special(cx: Context, owner: Any, name: str, *args: Any) -> Any:
 
 def _generated_comparison(cx: Context, box: Box, name: str, other: Any) -> Any:
     """The comparisons that `@dataclass` writes compare the fields as tuples."""
-    from s2s_ad.frontend import containers, expressions
+    from s2s_ad.frontend import comparisons, containers
 
     if not isinstance(other, Box) or other.cls is not box.cls:
         return NotImplemented
@@ -290,7 +290,7 @@ def _generated_comparison(cx: Context, box: Box, name: str, other: Any) -> Any:
         if len(names) != 1:
             cx.fail(UnsupportedTypeError, "an order of several fields is not supported")
         sides = (load(cx, box, names[0]), load(cx, other, names[0]))
-        return expressions.compare_values(cx, name.strip("_"), *sides)
+        return comparisons.compare_values(cx, name.strip("_"), *sides)
     pairs = [new_list(cx, [load(cx, b, n) for n in names]) for b in (box, other)]
     return containers.equal(cx, *pairs)
 
@@ -336,7 +336,7 @@ def in_place(cx: Context, op: str, a: Any, b: Any) -> Any:
 
 def comparison(cx: Context, name: str, a: Any, b: Any) -> Any:
     """`a name b` (eq, lt, …) where one is an instance."""
-    from s2s_ad.frontend import expressions
+    from s2s_ad.frontend import comparisons
 
     for owner, method, other in ((a, name, b), (b, MIRROR[name], a)):
         found = try_special(cx, owner, f"__{method}__", other)
@@ -347,7 +347,7 @@ def comparison(cx: Context, name: str, a: Any, b: Any) -> Any:
             if found is not NotImplemented:
                 return calls.ar.logical_not(cx, found)
     if name in ("eq", "ne"):
-        return expressions.identical(cx, a, b) == (name == "eq")
+        return comparisons.identical(cx, a, b) == (name == "eq")
     return cx.fail(UnsupportedTypeError, f"{describe(a)} and {describe(b)} have no order")
 
 

@@ -8,14 +8,26 @@ import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import ShapeError, StaticValueError, UnsupportedCallError
+from s2s_ad.frontend.errors import (
+    ShapeError,
+    StaticValueError,
+    UnsupportedCallError,
+    UnsupportedTypeError,
+)
 from s2s_ad.frontend.facts import split_dim
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.registry import handles
-from s2s_ad.frontend.values import is_array, is_atom
+from s2s_ad.frontend.values import View, describe, is_array, is_atom
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Lit
 from s2s_ad.ir.types import Type
+
+
+def need_array(cx: Context, x: Any, what: str) -> View:
+    x = ar.as_array(cx, x)
+    if not is_array(x):
+        cx.fail(UnsupportedTypeError, f"{what} takes an array, not {describe(x)}")
+    return x
 
 
 def axis_of(cx: Context, axis: Any, rank: int) -> int:
@@ -104,7 +116,7 @@ def _argument(prim: str) -> Any:
     def handler(cx: Context, a: Any, axis: Any = None) -> Any:
         from s2s_ad.frontend.subscripts import flat
 
-        a = ar.as_array(cx, a)
+        a = need_array(cx, a, "argmax")
         not_empty(cx, a, axis)
         if axis is None:
             a, axis = flat(cx, a), 0
@@ -166,7 +178,7 @@ def std(cx: Context, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = Fa
 def cumsum(cx: Context, a: Any, axis: Any = None) -> Any:
     from s2s_ad.frontend.subscripts import flat
 
-    a = ar.as_array(cx, a)
+    a = need_array(cx, a, "cumsum")
     if axis is None:
         a, axis = flat(cx, a), 0
     axis = axis_of(cx, axis, a.type.ndim)

@@ -48,6 +48,23 @@ def label(fn: Any) -> str:
 
 
 def invoke(
+    cx: Context,
+    name: str,
+    handler: Handler,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    fn: Any = None,
+) -> Any:
+    """Call the handler of `fn`; arguments that it does not take are the user's error."""
+    from s2s_ad.frontend.inplace import with_out
+
+    def without_out(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return _invoke(cx, name, handler, args, kwargs)
+
+    return with_out(cx, fn, name, args, kwargs, without_out)
+
+
+def _invoke(
     cx: Context, name: str, handler: Handler, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
     """Call a handler. Lists and dicts among its arguments are given as Python's own, where it has

@@ -13,20 +13,13 @@ from s2s_ad.frontend.creation import copied
 from s2s_ad.frontend.errors import ShapeError, StaticValueError, UnsupportedTypeError
 from s2s_ad.frontend.iteration import static_items
 from s2s_ad.frontend.memory import FULL, contiguous, expanded, extent, read, subview, transposed
-from s2s_ad.frontend.reductions import axes_of, axis_of
+from s2s_ad.frontend.reductions import axes_of, axis_of, need_array
 from s2s_ad.frontend.registry import handles
 from s2s_ad.frontend.subscripts import flat, flattening
-from s2s_ad.frontend.values import Reshape, Sub, View, describe, is_array
+from s2s_ad.frontend.values import Reshape, Sub, View, is_array
 from s2s_ad.ir.core import Lit
 from s2s_ad.ir.subscript import Axis
 from s2s_ad.ir.types import Dim, Type
-
-
-def need_array(cx: Context, x: Any, what: str) -> View:
-    x = ar.as_array(cx, x)
-    if not is_array(x):
-        cx.fail(UnsupportedTypeError, f"{what} takes an array, not {describe(x)}")
-    return x
 
 
 @handles(method="reshape")
@@ -51,7 +44,7 @@ def reshaped(cx: Context, x: View, step: Reshape) -> View:
     if contiguous(x):
         return subview(cx, x, step)
     source = copied(cx, x)
-    cx.link(source.cell, {x.cell} | cx.alias.get(x.cell, set()))
+    cx.link_part(source.cell, x)
     return subview(cx, source, step)
 
 
@@ -101,6 +94,7 @@ def ravel(cx: Context, a: Any) -> Any:
 
 @handles(method="flatten")
 def flatten(cx: Context, x: Any) -> Any:
+    x = need_array(cx, x, "flatten")
     return copied(cx, x) if x.type.ndim == 1 else flat(cx, copied(cx, x))
 
 
@@ -109,7 +103,11 @@ def transpose(cx: Context, a: Any, *axes: Any) -> Any:
     x = need_array(cx, a, "transpose")
     rank = x.type.ndim
     given = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-    perm = tuple(axis_of(cx, p, rank) for p in given or reversed(range(rank)))
+    if given is None or given == ():
+        given = tuple(reversed(range(rank)))
+    if not isinstance(given, (tuple, list)):
+        cx.fail(StaticValueError, "the order of the axes must be a tuple that is known")
+    perm = tuple(axis_of(cx, p, rank) for p in given)
     if sorted(perm) != list(range(rank)):
         cx.fail(ShapeError, f"{perm} is not an order of {rank} axes")
     return transposed(cx, x, perm)
@@ -163,11 +161,21 @@ def broadcast_to(cx: Context, array: Any, shape: Any) -> Any:
             ar.match(cx, x, k, target, axes[k], "array and shape")
     kind = Type(x.type.dtype, dims)
     out = cx.fresh(cx.emit("broadcast", read(cx, x), *atoms, type=kind, axes=axes))
-    cx.link(out.cell, {x.cell} | cx.alias.get(x.cell, set()))
+    cx.link_part(out.cell, x)
     return out
 
 
-@handles(np.flip, np.flipud)
+@handles(np.flipud)
+def flipud(cx: Context, m: Any) -> Any:
+    return flip(cx, m, 0)
+
+
+@handles(np.fliplr)
+def fliplr(cx: Context, m: Any) -> Any:
+    return flip(cx, m, 1)
+
+
+@handles(np.flip)
 def flip(cx: Context, m: Any, axis: Any = None) -> Any:
     x = need_array(cx, m, "flip")
     axes = axes_of(cx, axis, x.type.ndim)
@@ -263,5 +271,7 @@ def diff(cx: Context, a: Any) -> Any:
     x = need_array(cx, a, "diff")
     if x.type.ndim != 1:
         cx.fail(StaticValueError, "np.diff takes an array with one axis")
+    if x.type.dtype == "bool":
+        cx.fail(UnsupportedTypeError, "np.diff of a boolean array", "use x[1:] != x[:-1]")
     later, earlier = get(cx, x, [Slice(1, None, None)]), get(cx, x, [Slice(None, -1, None)])
     return ar.binary(cx, "sub", later, earlier)

@@ -9,7 +9,7 @@ import gast
 
 from s2s_ad.errors import S2SError
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, containers, iteration, objects, subscripts
+from s2s_ad.frontend import calls, containers, contexts, iteration, objects, subscripts
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
     GrowthError,
@@ -44,7 +44,7 @@ from s2s_ad.frontend.liveness import (
     may_leave,
 )
 from s2s_ad.frontend.loops import emit_for, emit_while, leave, settle
-from s2s_ad.frontend.values import Box, View, describe, is_array, is_dynamic
+from s2s_ad.frontend.values import Box, Text, View, describe, is_array, is_dynamic
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Lit, Var
 from s2s_ad.ir.types import I64
@@ -60,6 +60,9 @@ def block(cx: Context, stmts: Sequence[gast.AST], live: Names, exits: Names = fr
         rest = list(stmts[k + 1 :])
         if isinstance(stmt, gast.If):
             return if_statement(cx, stmt, rest, live, exits)
+        if isinstance(stmt, gast.With):
+            with_items(cx, stmt)
+            return block(cx, [*stmt.body, *rest], live, exits)
         with cx.at(stmt):
             after = live_before(rest, live, exits)
             if may_leave([stmt]):
@@ -80,10 +83,21 @@ def statement(cx: Context, stmt: gast.AST, after: Names, exits: Names) -> None:
         return for_statement(cx, stmt, after, exits)
     if isinstance(stmt, gast.While):
         return while_statement(cx, stmt, after, exits)
+    if isinstance(stmt, gast.Try):
+        return contexts.try_statement(cx, block, stmt, after, exits)
     handler = HANDLERS.get(type(stmt))
     if handler is None:
         cx.fail(UnsupportedSyntaxError, f"{type(stmt).__name__} is not supported")
     return handler(cx, stmt)
+
+
+def with_items(cx: Context, stmt: gast.With) -> None:
+    """The contexts of a `with`, which do nothing; its body is a part of the block."""
+    for item in stmt.items:
+        with cx.at(stmt):
+            value = contexts.enter_context(cx, evaluate(cx, item.context_expr))
+            if item.optional_vars is not None:
+                bind_target(cx, item.optional_vars, value)
 
 
 # --- branches ------------------------------------------------------------------------------------
@@ -122,7 +136,8 @@ def if_statement(
 def carried_names(cx: Context, stmt: gast.AST, after: Names, exits: Names, flag: bool) -> list[str]:
     """The names whose values may go round a loop or out of it, in the order of their making."""
     bound = assigned(stmt)
-    names = live_at_head(stmt, after, exits) | after | cx.frame.captured
+    out = live_before(stmt.orelse, after, exits) | after
+    names = live_at_head(stmt, after, exits) | out | cx.frame.captured
     old = [n for n in cx.frame.locals if n in names]
     new = sorted(n for n in names & bound if n not in cx.frame.locals)
     return [*old, *new, "%return", "%value", *(["%break"] if flag else [])]
@@ -134,8 +149,9 @@ def for_statement(cx: Context, stmt: gast.For, after: Names, exits: Names) -> No
     iteration.spend(cx, iterable)
     items = iteration.known_items(cx, iterable)
     if items is not None:
+        before = containers.lengths(cx, iterable)
         unrolled(cx, stmt, items, after, exits)
-        return containers.check_unchanged(cx, iterable, items)
+        return containers.check_unchanged(cx, before)
     over = iteration.counted(cx, iterable)
     bounds = [b.value if isinstance(b, Lit) else b for b in (over.start, over.stop, over.step)]
     trips = range(*bounds) if all(type(b) is int for b in bounds) else None
@@ -153,7 +169,8 @@ def counted_loop(
     cx: Context, stmt: gast.For, over: iteration.Counted, after: Names, exits: Names
 ) -> None:
     """A `for` whose iterations are counted when running."""
-    name = stmt.target.id if isinstance(stmt.target, gast.Name) and over.item(0) == 0 else "i"
+    itself = isinstance(stmt.target, gast.Name) and over.item is iteration.itself
+    name = stmt.target.id if itself else "i"
     around = live_at_head(stmt, after, exits) | after
     index = Var(name, I64)
 
@@ -162,6 +179,8 @@ def counted_loop(
             cx.weak.add(index)
             if _never_negative(cx, over):
                 cx.nonneg.add(index)
+            if isinstance(over.stop, Var) and over.start == 0 and type(over.step) is int:
+                cx.state.facts.nonzero.add(over.stop)  # else there is no iteration
             bind_target(cx, stmt.target, over.item(index))
         block(cx, stmt.body, around, around)
 
@@ -189,16 +208,33 @@ def while_statement(cx: Context, stmt: gast.While, after: Names, exits: Names) -
     around = live_at_head(stmt, after, exits) | after
     rebound = assigned(stmt)
     names = carried_names(cx, stmt, after, exits, has_break(stmt))
-    carried, tried = settle(cx, names, rebound, lambda: block(cx, stmt.body, around, around))
     always = isinstance(stmt.test, gast.Constant) and bool(stmt.test.value)
 
-    def test(stopped: object) -> object:
-        def holds() -> object:
+    def holds() -> object:
+        with cx.at(stmt):
             return True if always else condition(cx, stmt.test)
 
+    def test(stopped: object) -> object:
         return short_circuit(cx, "and", ar.logical_not(cx, stopped), holds)
 
-    atoms = emit_while(cx, carried, tried, test)
+    def body() -> None:
+        block(cx, stmt.body, around, around)
+
+    def tested_body() -> None:
+        def end() -> None:
+            cx.frame.locals["%done"] = True
+
+        conditional(cx, holds(), body, end, around)
+
+    atoms, before, mark = None, cx.state.fork(), len(cx.builder.eqns)
+    if not any(isinstance(n, gast.NamedExpr) for n in gast.walk(stmt.test)):
+        carried, tried = settle(cx, names, rebound, body)
+        atoms = emit_while(cx, carried, tried, test)
+    if atoms is None:  # the condition changes something: it is a part of the body
+        cx.state = before
+        del cx.builder.eqns[mark:]
+        carried, tried = settle(cx, [*names, "%done"], rebound, tested_body)
+        atoms = emit_while(cx, carried, tried, lambda stopped: ar.logical_not(cx, stopped))
     leave(cx, carried, atoms, rebound)
     if always and not has_break(stmt):
         cx.frame.locals["%return"] = True
@@ -209,7 +245,7 @@ def finish_loop(cx: Context, stmt: gast.AST, after: Names, exits: Names) -> None
     """The `else` of a loop, and flags off."""
     names = cx.frame.locals
     broken = names.get("%break", False)
-    names["%break"] = names["%continue"] = False
+    names["%break"] = names["%continue"] = names["%done"] = False
     if stmt.orelse:
         flag = ar.both(cx, broken, names.get("%return", False), "or")
         guarded(cx, flag, lambda: block(cx, stmt.orelse, after, exits), after | exits)
@@ -403,7 +439,8 @@ def _text(cx: Context, node: gast.AST) -> str:
         run_branch(cx, lambda: found.append(evaluate(cx, node)))
     except S2SError:
         return gast.unparse(node).strip()
-    return gast.unparse(node).strip() if is_dynamic(found[0]) else str(found[0])
+    known = isinstance(found[0], Text) or not is_dynamic(found[0])
+    return str(found[0]) if known else gast.unparse(node).strip()
 
 
 def raise_statement(cx: Context, stmt: gast.Raise) -> None:
@@ -413,14 +450,31 @@ def raise_statement(cx: Context, stmt: gast.Raise) -> None:
         node = node.func
     if node is not None:
         cls = evaluate(cx, node)
+        if isinstance(cls, BaseException):
+            cls, message = type(cls), str(cls)
         error = getattr(cls, "__name__", error)
+        cx.raised[error] = cls
     cx.check(ar.as_bool(False), error, message)
 
 
 def nested_def(cx: Context, stmt: gast.FunctionDef) -> None:
-    if stmt.decorator_list:
-        cx.fail(UnsupportedSyntaxError, "decorators on nested functions are not supported")
-    cx.frame.locals[stmt.name] = calls.make_closure(cx, stmt, stmt.name)
+    decorators = [evaluate(cx, d) for d in stmt.decorator_list]
+    value = calls.make_closure(cx, stmt, stmt.name)
+    for decorator in reversed(decorators):
+        value = calls.call(cx, decorator, [value], {})
+    cx.frame.locals[stmt.name] = value
+
+
+def delete(cx: Context, stmt: gast.Delete) -> None:
+    for target in stmt.targets:
+        if isinstance(target, gast.Subscript):
+            base, index = evaluate(cx, target.value), evaluate(cx, target.slice)
+            containers.delete_item(cx, base, index)
+            continue
+        if not isinstance(target, gast.Name):
+            cx.fail(MutationError, "attributes cannot be deleted", "assign None instead")
+        evaluate(cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target))
+        del cx.frame.locals[target.id]
 
 
 def import_statement(cx: Context, stmt: gast.AST) -> None:
@@ -438,7 +492,7 @@ def expression_statement(cx: Context, stmt: gast.Expr) -> None:
 
 
 def nothing(cx: Context, stmt: gast.AST) -> None:
-    """`pass`, and `global` of names that are only read."""
+    """`pass`, `nonlocal`, and `global` of names that are only read."""
 
 
 HANDLERS: dict[type, Callable[[Context, Any], None]] = {
@@ -456,4 +510,6 @@ HANDLERS: dict[type, Callable[[Context, Any], None]] = {
     gast.Expr: expression_statement,
     gast.Pass: nothing,
     gast.Global: nothing,
+    gast.Nonlocal: nothing,
+    gast.Delete: delete,
 }

@@ -9,9 +9,9 @@ from typing import Any
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, StaticValueError, SubscriptError
-from s2s_ad.frontend.memory import FULL, contiguous, extent, read, subview, write
+from s2s_ad.frontend.memory import FULL, contiguous, extent, read, subview, transposed, write
 from s2s_ad.frontend.values import Reshape, Sub, View, describe, is_array, is_atom, is_scalar
-from s2s_ad.ir.core import Atom, Lit
+from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.subscript import Axis
 from s2s_ad.ir.types import BOOL, Type
 
@@ -30,12 +30,19 @@ class Slice:
 
 def place(cx: Context, view: View, items: Sequence[Any]) -> View:
     """The place that a subscript names, as a view (with index arrays: only to read or write)."""
-    items = _expand(cx, view, [_mask_to_index(cx, i) for i in items])
+    items = _expand(cx, view, [part for i in items for part in _mask_to_index(cx, i)])
+    view, items = _gathered_first(cx, view, items)
     axes: list[Axis] = []
     out: list[int | None] = []
-    kept, gathered = 0, False
+    kept, gathered, basic = 0, False, not any(map(is_array, items))
     for item in items:
         if item is None:
+            out.append(None)
+            continue
+        single = _single(cx, view, len(axes), item) if basic else None
+        if single is not None:
+            axes.append(Axis("index", single))
+            _inside(cx, view, len(axes) - 1, axes[-1])
             out.append(None)
             continue
         axis = _axis(cx, view, len(axes), item)
@@ -71,13 +78,30 @@ def _named(view: View) -> str:
     return f"a view of {name!r}" if view.steps else repr(name)
 
 
-def _mask_to_index(cx: Context, item: Any) -> Any:
-    """A boolean mask of rank 1 as the array of its true positions."""
-    if not (is_array(item) and item.type.dtype == "bool"):
-        return item
-    if item.type.ndim > 1:
-        cx.fail(SubscriptError, "a mask with more than one axis must be the whole subscript")
-    return nonzero(cx, item)
+def _mask_to_index(cx: Context, item: Any) -> list[Any]:
+    """A boolean mask as the arrays of its true positions, one for each axis."""
+    if not _is_mask(item):
+        return [item]
+    rest: Any = nonzero(cx, flat(cx, item))
+    found: list[Any] = []
+    for axis in range(item.type.ndim - 1, 0, -1):
+        n = extent(cx, item, axis)
+        found.insert(0, ar.binary(cx, "mod", rest, n))
+        rest = ar.binary(cx, "floordiv", rest, n)
+    return [rest, *found]
+
+
+def _gathered_first(cx: Context, view: View, items: list[Any]) -> tuple[View, list[Any]]:
+    """Where index arrays (and numbers beside them) are not adjacent, NumPy moves their axes to the
+    front: the subscript is one of the array with these axes first."""
+    gathered = [k for k, i in enumerate(items) if is_array(i) or is_scalar(i)]
+    apart = gathered and gathered[-1] - gathered[0] + 1 != len(gathered)
+    if not apart or not any(map(is_array, items)):
+        return view, items
+    others = [k for k in range(len(items)) if k not in gathered]
+    axis_at = {k: sum(i is not None for i in items[:k]) for k in range(len(items))}
+    order = [axis_at[k] for k in (*gathered, *others) if items[k] is not None]
+    return transposed(cx, view, tuple(order)), [items[k] for k in (*gathered, *others)]
 
 
 def nonzero(cx: Context, mask: View) -> View:
@@ -89,7 +113,9 @@ def nonzero(cx: Context, mask: View) -> View:
 
 def _expand(cx: Context, view: View, items: list[Any]) -> list[Any]:
     """Replace `...` and the missing axes at the end by full slices."""
-    used = sum(1 for i in items if i is not None and i is not Ellipsis)
+    used = sum(
+        i.type.ndim if _is_mask(i) else 1 for i in items if i is not None and i is not Ellipsis
+    )
     missing = view.type.ndim - used
     if missing < 0:
         text = f"{used} indices for an array with {view.type.ndim} axes"
@@ -115,6 +141,21 @@ def _axis(cx: Context, view: View, axis: int, item: Any) -> Axis:
     if isinstance(atom, Lit) and isinstance(dim, int) and not -dim <= atom.value < dim:
         cx.fail(SubscriptError, f"index {atom.value} is out of bounds for an axis of extent {dim}")
     return Axis("index", atom)
+
+
+def _single(cx: Context, view: View, axis: int, item: Any) -> Atom | None:
+    """The index k of a slice `k:k+1` or `-1:`, of an axis whose extent is not known: it is taken
+    for an index and a new axis, so that the slice is known to have one element and broadcasts.
+    Where the axis is too short, NumPy gives an empty slice; here that is an IndexError."""
+    dim = cx.state.facts.find(view.type.shape[axis])
+    if not isinstance(item, Slice) or item.step not in (None, 1) or isinstance(dim, int):
+        return None
+    start, stop = (b.value if isinstance(b, Lit) else b for b in (item.start, item.stop))
+    start = 0 if start is None else start
+    if isinstance(start, Var) and cx.is_nonneg(start) and cx.after.get(stop) is start:
+        return start
+    known = type(start) is int and type(stop) is not bool and stop == (start + 1 or None)
+    return cx.index(start) if known else None
 
 
 def _slice(cx: Context, view: View, axis: int, item: Slice) -> Axis:
@@ -156,18 +197,9 @@ def _shift(dim: Any, by: int) -> Any:
 
 
 def _check_arrays(cx: Context, items: Sequence[Any]) -> None:
-    """NumPy moves the axes of index arrays that are not adjacent to the front: not supported."""
     arrays = [i for i in items if is_array(i)]
-    if not arrays:
-        return
-    advanced = [k for k, i in enumerate(items) if is_array(i) or is_scalar(i)]
-    if advanced[-1] - advanced[0] + 1 != len(advanced) or None in [i for i in items if i is None]:
-        cx.fail(
-            SubscriptError,
-            "index arrays (and numbers beside them) must be adjacent",
-            "index in two steps, or move the axes with np.transpose first",
-        )
-    ar.broadcast(cx, arrays, "index arrays")
+    if arrays:
+        ar.broadcast(cx, arrays, "index arrays")
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -175,7 +207,7 @@ def _check_arrays(cx: Context, items: Sequence[Any]) -> None:
 
 def get(cx: Context, view: View, items: Sequence[Any]) -> Any:
     """`view[items]`: a number, a view, or (with index arrays and masks) a new array."""
-    if len(items) == 1 and _is_mask(items[0]) and items[0].type.ndim > 1:
+    if _is_whole_mask(view, items) and view.type.ndim > 1:
         _mask_fits(cx, view, items[0])
         view, items = flat(cx, view), [flat(cx, items[0])]
     elif any(map(_is_mask, items)):
@@ -218,13 +250,12 @@ def _is_mask(item: Any) -> bool:
     return is_array(item) and item.type.dtype == "bool"
 
 
+def _is_whole_mask(view: View, items: Sequence[Any]) -> bool:
+    """True for a mask of the array's own rank."""
+    return len(items) == 1 and _is_mask(items[0]) and items[0].type.ndim == view.type.ndim
+
+
 def _mask_fits(cx: Context, view: View, mask: View) -> None:
-    if mask.type.ndim != view.type.ndim:
-        cx.fail(
-            SubscriptError,
-            f"a mask with {mask.type.ndim} axes for an array with {view.type.ndim}",
-            "use np.where",
-        )
     for axis in range(mask.type.ndim):
         ar.match(cx, view, axis, mask, axis, "array and mask")
 
@@ -232,9 +263,9 @@ def _mask_fits(cx: Context, view: View, mask: View) -> None:
 def _masks_fit(cx: Context, view: View, items: Sequence[Any]) -> None:
     axis = 0
     for item in _expand(cx, view, list(items)):
-        if _is_mask(item):
-            ar.match(cx, view, axis, item, 0, "array and mask")
-        axis += item is not None
+        for k in range(item.type.ndim if _is_mask(item) else 0):
+            ar.match(cx, view, axis + k, item, k, "array and mask")
+        axis += item.type.ndim if _is_mask(item) else item is not None
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -242,7 +273,7 @@ def _masks_fit(cx: Context, view: View, items: Sequence[Any]) -> None:
 
 def set_items(cx: Context, view: View, items: Sequence[Any], value: Any) -> None:
     """`view[items] = value`."""
-    if len(items) == 1 and _is_mask(items[0]):
+    if _is_whole_mask(view, items):
         _mask_fits(cx, view, items[0])
         if is_scalar(value):
             return set_masked(cx, view, items[0], value)
@@ -252,10 +283,14 @@ def set_items(cx: Context, view: View, items: Sequence[Any], value: Any) -> None
     return put(cx, place(cx, view, items), value)
 
 
-def flat_place(cx: Context, view: View) -> View:
+def flat_place(cx: Context, view: View, what: str = "a mask") -> View:
     """A one-dimensional view to write through."""
     if view.type.ndim > 1 and not contiguous(view):
-        cx.fail(SubscriptError, "a mask on a view that is not contiguous", "use np.where")
+        cx.fail(
+            SubscriptError,
+            f"{what} on a view that is not contiguous",
+            "use np.where, or index the axes one by one",
+        )
     return flat(cx, view)
 
 
@@ -291,7 +326,7 @@ def fit(cx: Context, target: View, value: Any) -> Atom:
 
 def augment(cx: Context, view: View, items: Sequence[Any], prim: str, value: Any) -> None:
     """`view[items] op= value`."""
-    if len(items) == 1 and _is_mask(items[0]):
+    if _is_whole_mask(view, items):
         _mask_fits(cx, view, items[0])
         if is_scalar(value):
             changed = ar.binary(cx, prim, view, value)
@@ -299,6 +334,8 @@ def augment(cx: Context, view: View, items: Sequence[Any], prim: str, value: Any
             mask = read(cx, items[0])
             return write(cx, view, cx.emit("select", mask, new, old, type=old.type))
         view, items = flat_place(cx, view), [flat(cx, items[0])]
+    elif any(map(_is_mask, items)):
+        _masks_fit(cx, view, items)
     return update(cx, place(cx, view, items), prim, value, any(map(is_array, items)))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,19 +19,24 @@ from s2s_ad.frontend import (
     calls,
     composite,  # noqa: F401
     elementary,  # noqa: F401
+    inplace,  # noqa: F401
+    jitted,
     linear,  # noqa: F401
+    output,  # noqa: F401
     shaping,  # noqa: F401
 )
+from s2s_ad.frontend.aliasing import IdentityNeeded, bring_up_to_date
 from s2s_ad.frontend.context import Capture, Context, Frame
-from s2s_ad.frontend.errors import ArgumentError, PathError, UnsupportedTypeError
+from s2s_ad.frontend.errors import AliasError, ArgumentError, PathError, UnsupportedTypeError
 from s2s_ad.frontend.fence import fence
 from s2s_ad.frontend.heap import ITEMS, contents, items_of, load
 from s2s_ad.frontend.known import given, known_fields
-from s2s_ad.frontend.memory import fresh_enough, read
+from s2s_ad.frontend.memory import read
 from s2s_ad.frontend.source import Source, closure_of, source_of
 from s2s_ad.frontend.values import (
     UNDEFINED,
     Box,
+    Cell,
     Conflict,
     Maybe,
     Record,
@@ -120,20 +127,40 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
         >>> traced = trace(lambda x: x * x, [Type("f64")])
         >>> print(show(traced.func))
     """
-    cx = Context()
+    try:
+        return _traced(fn, args, kwargs or {}, False)
+    except IdentityNeeded:
+        return _traced(fn, args, kwargs or {}, True)
+
+
+def _traced(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec], exact: bool) -> Traced:
+    """The program, with or without identities of arrays (see aliasing.py)."""
+    cx = Context(exact)
     function, first, named = calls.resolve(cx, fn)
     source = source_of(function)
     fence(source)
     frame = Frame(source, {}, function.__globals__, dict(closure_of(function)))
     cx.builder = Builder(source.loc(source.node))
     cx.frame = frame
-    cx.symbols.update(_given_names((args, kwargs or {})))
+    cx.symbols.update(_given_names((args, kwargs)))
     inputs = Inputs(cx)
-    frame.locals = _arguments(cx, source, function, (first, named), args, kwargs or {}, inputs)
+    frame.locals = _arguments(cx, source, function, (first, named), args, kwargs, inputs)
     cx.frame = None
-    value = calls.run(cx, frame)
+    with _deep_stack():
+        value = calls.run(cx, frame)
     cx.frame = frame
     return _finish(cx, source, frame, inputs, value)
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Room for a recursion of the user's: each of its calls takes dozens of the interpreter's."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 # --- arguments -----------------------------------------------------------------------------------
@@ -226,14 +253,12 @@ def _arguments(
     kwargs: Mapping[str, Spec],
     inputs: Inputs,
 ) -> dict[str, Any]:
-    """The function's parameters, bound; what is not given takes its default."""
+    """The function's parameters, bound; what is not given takes its default. `brought` are the
+    arguments that the callable brings along: the object that a method belongs to, a partial's."""
     defaults = [given(cx, d, "default", ("default",)) for d in fn.__defaults__ or ()]
     named = {k: given(cx, d, k, ("default",)) for k, d in (fn.__kwdefaults__ or {}).items()}
-    spec = source.node.args
     first, by_name = brought
-    names = [a.id for a in (*spec.posonlyargs, *spec.args)][len(first) :]
-    rest = spec.vararg.id if spec.vararg is not None else ""
-    paths = [names[k] if k < len(names) else f"{rest}[{k - len(names)}]" for k in range(len(args))]
+    paths = jitted.paths_of(fn, len(first) + len(args))[len(first) :]
     positional = [inputs.value(s, p, (k,)) for k, (s, p) in enumerate(zip(args, paths))]
     keyword = {k: inputs.value(s, k, (k,)) for k, s in kwargs.items()}
     return calls.bind(cx, source, defaults, named, [*first, *positional], {**by_name, **keyword})
@@ -257,10 +282,8 @@ def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: An
     for position, view in enumerate(views):
         if view is None:
             continue
-        if view.cell in cx.state.stale:
+        if not _settled(cx, view.cell, value):
             undecided.append(paths[position])
-            if value is None:
-                fresh_enough(cx, view.cell)
         elif cx.version(view.cell) is not view.cell.initial:
             mutated.append((position, len(results)))
             results.append(cx.version(view.cell))
@@ -285,7 +308,7 @@ def _updates(cx: Context, inputs: Inputs, results: list[Atom]) -> tuple[Update, 
     ]
     for box, route in routes:
         fields = cx.state.heap.get(box, {})
-        if box in cx.state.stale:
+        if box in cx.state.outdated:
             reason = "whether it is written to depends on the path taken"
             found.append(Update(box.path, None, "", None, reason))
             continue
@@ -329,6 +352,18 @@ def _size(tree: Any) -> int:
     return 0 if parts is None else sum(map(_size, parts[1]))
 
 
+def _settled(cx: Context, cell: Cell, value: Any) -> bool:
+    """Bring the final content of a parameter up to date; False where it cannot be told, which is an
+    error for a function that returns nothing."""
+    try:
+        bring_up_to_date(cx, cell)
+    except AliasError:
+        if value is None:
+            raise
+        return False
+    return True
+
+
 def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
     """Append the numbers and arrays of a returned value; its structure, with `Leaf`s for them."""
     if isinstance(value, Box):
@@ -343,7 +378,9 @@ def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
     parts = children(value)
     if parts is not None:
         return parts[0]([_flatten(cx, v, results) for v in parts[1]])
-    if value is None or isinstance(value, (str, bytes, enum.Enum, np.dtype, *CALLABLE)):
+    raised = isinstance(value, type) and issubclass(value, BaseException)  # or an instance of it
+    known = (str, bytes, enum.Enum, np.dtype, *CALLABLE)
+    if value is None or (isinstance(value, known) and not raised):
         return value
     return cx.fail(
         UnsupportedTypeError,

@@ -5,6 +5,7 @@ A value is one of
   a known number is *weak*: it takes the dtype of what it meets;
 - an IR atom of scalar type: a number that is known only when running;
 - a `View`: an array, which is a place in a memory `Cell`;
+- a `Text`: a string that holds such numbers, good for showing only;
 - a `Box`: an object with an identity (a list, a dict, an instance of a class); what it holds is in
   the state (see heap.py);
 - a tuple or a `Record` (a named tuple) of values;
@@ -87,6 +88,13 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class IndexAxis:
+    """An axis that index arrays make: `place` axes before their last one, counted from 1."""
+
+    place: int
+
+
+@dataclass(frozen=True)
 class Sub:
     """A subscript as a step of a view. `out` gives, for each axis of the result, which of the axes
     that the subscript keeps it is; None is a new axis of extent 1."""
@@ -98,6 +106,19 @@ class Sub:
     def kept(self) -> list[int]:
         """The axes that the subscript keeps, in the base's order."""
         return [a for a, axis in enumerate(self.axes) if axis.kind != "index"]
+
+    @property
+    def sources(self) -> list[int | IndexAxis]:
+        """Where the axes that the subscript keeps come from: the base's axes or index arrays."""
+        found: list[int | IndexAxis] = []
+        width = max((a.type.ndim for a in self.arrays), default=0)
+        for a, axis in enumerate(self.axes):
+            if axis.kind == "array":
+                found += [IndexAxis(k) for k in range(width, 0, -1)]
+                width = 0
+            elif axis.kind != "index":
+                found.append(a)
+        return found
 
     @property
     def arrays(self) -> list[Any]:
@@ -209,9 +230,79 @@ class Zip:
     items: tuple[Any, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Indices:
+    """`np.ndindex(*extents)`; with `array`, `np.ndenumerate(array)`."""
+
+    extents: tuple[Any, ...]
+    array: View | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mapped:
+    """`map(function, item)`; with `star`, the items are tuples of arguments."""
+
+    function: Any
+    item: Any
+    star: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Iterator:
+    """What is gone over once: `iter(item)`, and what `map` and `filter` make of known items."""
+
+    item: Any
+
+
 @dataclass(frozen=True)
 class Reversed:
     item: Any
+
+
+def index_operands(view: View) -> list[Atom]:
+    """The indices by which a view selects: those of single elements, rows, columns …"""
+    subs = [step for step in view.steps if isinstance(step, Sub)]
+    return [axis.start for step in subs for axis in step.axes if axis.kind == "index"]
+
+
+def with_indices(view: View, indices: Sequence[Atom | None]) -> View:
+    """`view` with other indices."""
+    rest, steps = iter(indices), []
+    for step in view.steps:
+        if isinstance(step, Sub):
+            axes = [
+                Axis("index", next(rest)) if axis.kind == "index" else axis for axis in step.axes
+            ]
+            step = dataclasses.replace(step, axes=tuple(axes))
+        steps.append(step)
+    return View(view.cell, tuple(steps), view.type)
+
+
+def without_indices(view: View) -> tuple[Sub | Reshape, ...]:
+    """The steps of a view, but for its indices."""
+    return with_indices(view, [None] * len(index_operands(view))).steps
+
+
+@dataclass(frozen=True)
+class Field:
+    """A place in a `Text` for a value that is not known: `{value!r:>8}`, or with `percent` what
+    `spec % value` gives. `source` is how the user wrote the value."""
+
+    value: Any
+    conversion: str = ""
+    spec: str = ""
+    percent: bool = False
+    source: str = "…"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A string with values in it that are known only when running: it can be shown."""
+
+    parts: tuple[str | Field, ...]
+
+    def __str__(self) -> str:
+        return "".join(p if isinstance(p, str) else f"{{{p.source}}}" for p in self.parts)
 
 
 def is_number(value: Any) -> bool:
@@ -233,7 +324,7 @@ def is_array(value: Any) -> bool:
 
 def is_dynamic(value: Any) -> bool:
     """True for what is not known when compiling: scalars, arrays, and containers of them."""
-    if isinstance(value, (Var, View, Box, Maybe, Conflict)):
+    if isinstance(value, (Var, View, Box, Maybe, Conflict, Text)):
         return True
     parts = children(value)
     return parts is not None and any(map(is_dynamic, parts[1]))
@@ -306,5 +397,7 @@ def describe(value: Any) -> str:
         return f"a {type(value).__name__} of {len(value)} items"
     if value is None or isinstance(value, str):
         return repr(value)
+    if isinstance(value, Text):
+        return f"the string {str(value)!r}"
     name = getattr(value, "__name__", None)
     return f"{type(value).__name__} {name!r}" if name else f"a {type(value).__name__}"

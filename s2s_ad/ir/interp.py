@@ -5,15 +5,22 @@ It is slow and obvious. Tests hold every pass and the compiled code against it.
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import DTYPES, Type
+
+#: The modules that the code of a `perform` equation may name.
+PERFORM = {"np": np, "logging": logging, "sys": sys, "warnings": warnings}
 
 
 class Failed(Exception):
@@ -78,6 +85,10 @@ def _eqn(eqn: Eqn, env: dict[Var, Any]) -> Sequence[Any]:
     if eqn.prim == "assert":
         if not ins[0]:
             raise Failed(eqn.params["error"], eqn.params["message"])
+        return ()
+    if eqn.prim == "perform":
+        names = {f"_{k}": value for k, value in enumerate(ins)}
+        eval(eqn.params["code"], {**PERFORM, **names})
         return ()
     return (_RULES[eqn.prim](eqn, *ins),)
 
@@ -181,10 +192,14 @@ _UFUNCS = {
     "mul": np.multiply, "div": np.divide, "floordiv": np.floor_divide, "mod": np.mod,
     "pow": np.power, "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
     "gt": np.greater, "ge": np.greater_equal, "and": np.logical_and, "or": np.logical_or,
+    "bit_and": np.bitwise_and, "bit_or": np.bitwise_or, "bit_xor": np.bitwise_xor,
+    "shift_left": np.left_shift, "shift_right": np.right_shift, "invert": np.invert,
     "not": np.logical_not, "xor": np.logical_xor, "select": np.where,
     "stop_gradient": np.positive,
-    "erf": np.vectorize(math.erf, otypes=["d"]), "erfc": np.vectorize(math.erfc, otypes=["d"]),
+    "fmod": np.fmod, "gamma": special.gamma, "lgamma": special.gammaln,
 }  # fmt: skip
+for _name in ("erf", "erfc"):
+    _UFUNCS[_name] = np.vectorize(getattr(math, _name), otypes=["d"])
 for _name in (
     "sqrt cbrt exp exp2 expm1 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh "
     "arcsinh arccosh arctanh floor ceil trunc rint maximum minimum arctan2 hypot copysign isnan "
@@ -218,6 +233,8 @@ _RULES |= {
     "argmax": _arg(np.argmax), "argmin": _arg(np.argmin),
     "cumsum": _cumsum,
     "dot": lambda eqn, a, b: a @ b,
+    "cholesky": lambda eqn, a: np.linalg.cholesky(a),
+    "inv": lambda eqn, a: np.linalg.inv(a),
     "load": _load, "store": _store, "accum": _accum, "grow": _grow,
     "nonzero": lambda eqn, mask: np.nonzero(mask)[0],
 }  # fmt: skip

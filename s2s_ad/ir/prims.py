@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s2s_ad.ir.core import Atom, Lit, Region
+from s2s_ad.ir.core import Atom, Eqn, Lit, Region
 from s2s_ad.ir.subscript import load_shape
 from s2s_ad.ir.types import BOOL, I64, UNKNOWN, Dim, Type, broadcast_shapes, join_dim
 
@@ -82,6 +82,11 @@ def _logical(dtypes: list[str]) -> str:
     return "bool"
 
 
+def _integer(dtypes: list[str]) -> str:
+    _require(dtypes[0] in ("i32", "i64"), f"an integer is needed, not {dtypes[0]}")
+    return _same(dtypes)
+
+
 def _pow(dtypes: list[str]) -> str:
     _require(dtypes[1] in (dtypes[0], "i64"), f"pow of {dtypes}")
     return dtypes[0]
@@ -95,15 +100,18 @@ def _select(dtypes: list[str]) -> str:
 _register("neg abs sign", "elementwise", _elementwise(_same))
 _register(
     "sqrt cbrt exp exp2 expm1 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh "
-    "arcsinh arccosh arctanh erf erfc floor ceil trunc rint",
+    "arcsinh arccosh arctanh erf erfc gamma lgamma floor ceil trunc rint",
     "elementwise",
     _elementwise(_float),
 )
 _register("add sub mul maximum minimum floordiv mod", "elementwise", _elementwise(_same))
-_register("div arctan2 hypot copysign", "elementwise", _elementwise(_float))
+_register("div arctan2 hypot copysign fmod", "elementwise", _elementwise(_float))
 _register("pow", "elementwise", _elementwise(_pow))  # base ** exponent; the exponent may be i64
 _register("eq ne lt le gt ge isnan isinf isfinite", "elementwise", _elementwise(_compare))
 _register("and or not xor", "elementwise", _elementwise(_logical))
+_register(
+    "bit_and bit_or bit_xor shift_left shift_right invert", "elementwise", _elementwise(_integer)
+)
 _register("select", "elementwise", _elementwise(_select))  # np.where(c, a, b)
 _register("stop_gradient", "elementwise", _elementwise(_same))  # the identity, with derivative 0
 
@@ -225,7 +233,14 @@ def _dot(ins, params, regions):
     return (Type(dtype, a.shape[:-1] + (b.shape[1:] if b.ndim == 2 else ())),)
 
 
+def _square(ins, params, regions):
+    (a,) = ins
+    _require(a.type.ndim == 2 and a.type.dtype in ("f32", "f64"), "a real square matrix is needed")
+    return (a.type,)
+
+
 _register("dot", "contract", _dot, cheap=False)
+_register("cholesky inv", "contract", _square, cheap=False)  # A: np.linalg; A's lower triangle, A
 
 
 # --- indexing (see subscript.py for the spec) ----------------------------------------------------
@@ -260,6 +275,8 @@ _register(
 # --- effects and regions -------------------------------------------------------------------------
 
 _register("assert", "effect", lambda ins, p, r: (), cheap=False)  # cond {error, message}
+_register("perform", "effect", lambda ins, p, r: (), cheap=False)
+# perform *values {code}: runs Python, `print(_0, float(_1))`, where _k stands for operand k
 
 
 def _inside(ins, params, regions):
@@ -314,3 +331,11 @@ def _if(ins, params, regions):
 _register("for", "region", _for, cheap=False)
 _register("while", "region", _while, cheap=False)
 _register("if", "region", _if, cheap=False)
+
+
+def has_effect(eqn: Eqn) -> bool:
+    """True for an equation that does, or whose regions do, more than give results: it stays, in
+    order with the others, even where nobody reads what it gives."""
+    if PRIMS[eqn.prim].kind == "effect":
+        return True
+    return any(has_effect(e) for r in eqn.regions for e in r.eqns)

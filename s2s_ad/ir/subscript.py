@@ -6,8 +6,9 @@ A spec has one token per axis of the base array, separated by commas; `_` stands
     :            the whole axis
     _:_  _:  :_  a slice, bounds as in Python (negative ones count from the end, all are clipped)
     ::_  _:_:_   a slice with a step (a literal)
-    a            an i64 array of indices; all `a` axes are adjacent, their arrays broadcast, and
-                 their common shape replaces them (negative indices count from the end)
+    a            an i64 array of indices; all `a` and `i` axes are adjacent where there is an `a`
+                 (else NumPy would move them to the front); the arrays broadcast, and their common
+                 shape replaces them (negative indices count from the end)
 
 `A[1:-1, j]` is `load A, 1, -1, j {spec='_:_,i'}`.
 """
@@ -107,6 +108,9 @@ def load_shape(shape: tuple[Dim, ...], spec: str, operands: Sequence[Atom]) -> t
     if len(axes) != len(shape):
         raise ValueError(f"spec {spec!r} for an array of rank {len(shape)}")
     arrays = [a.start.type.shape for a in axes if a.kind == "array"]
+    gathered = [k for k, a in enumerate(axes) if a.kind in ("array", "index")]
+    if arrays and gathered[-1] - gathered[0] + 1 != len(gathered):
+        raise ValueError(f"spec {spec!r}: index arrays must be adjacent")
     out: list[Dim] = []
     for dim, axis in zip(shape, axes):
         if axis.kind == "full":

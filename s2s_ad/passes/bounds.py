@@ -323,9 +323,14 @@ class _Bounds:
         return goals if all(_of_extents(self.facts.expand(g)) for g in goals) else ()
 
     def _may_raise(self, body: Region) -> bool:
-        """True where an iteration may raise another error than IndexError."""
+        """True where an iteration may raise another error than IndexError, or show something."""
         return any(
-            e.prim == "assert" and e.params["error"] != "IndexError" and not self._about_extents(e)
+            e.prim == "perform"
+            or (
+                e.prim == "assert"
+                and e.params["error"] != "IndexError"
+                and not self._about_extents(e)
+            )
             for e in walk(body)
         )
 

@@ -4,13 +4,22 @@ computed again.
     a = mul x, y            a = mul x, y
     b = mul x, y      →     c = add a, a
     c = add a, b
+
+In derivatives, the sum of a multiple is a multiple of the sum, where that is known:
+
+    s = sum e               s = sum e
+    p = mul t, e      →     p = mul t, e
+    q = sum p               q = mul t, s
+
+That is how the gradient of a softmax meets its own normalisation again, without another pass over
+the array and without its rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Region, Var
+from s2s_ad.ir.core import ADJOINT, NO_PARAMS, PRIMAL, TANGENT, Atom, Eqn, Func, Region, Var
 from s2s_ad.ir.prims import PRIMS
 
 #: A new buffer each: two of them may be written to separately.
@@ -19,7 +28,7 @@ _FRESH = {"full", "empty", "copy", "grow", "store", "accum"}
 
 def cse(func: Func) -> Func:
     """`func` with repeated pure equations merged into the first of them."""
-    return func.with_(body=_region(func.body, {}, {}))
+    return func.with_(body=_region(func.body, {}, {}, {}))
 
 
 def key_of(eqn: Eqn) -> tuple | None:
@@ -31,7 +40,33 @@ def key_of(eqn: Eqn) -> tuple | None:
     return eqn.prim, ins, params, eqn.role == TANGENT
 
 
-def _region(region: Region, known: Mapping[tuple, Var], names: dict[Var, Atom]) -> Region:
+def _multiple(eqn: Eqn, known: Mapping[tuple, Var], defs: Mapping[Var, Eqn]) -> Eqn:
+    """`eqn`, or a product for a sum of multiples of what has been summed already."""
+    product = defs.get(eqn.ins[0]) if eqn.prim == "sum" and eqn.role == ADJOINT else None
+    if product is None or product.prim != "mul":
+        return eqn
+    for factor, rest in (product.ins, product.ins[::-1]):
+        total = known.get(key_of(eqn.with_(ins=(rest,), role=PRIMAL)))
+        if total is not None and _is_constant(factor, rest, eqn):
+            ins = (factor, total)
+            return Eqn(eqn.outs, "mul", ins, NO_PARAMS, (), eqn.loc, eqn.role)
+    return eqn
+
+
+def _is_constant(factor: Atom, rest: Atom, total: Eqn) -> bool:
+    """True where `factor` is the same along all axes that `total` sums over."""
+    if not factor.type.is_array:
+        return True
+    aligned = total.params.get("keepdims") and factor.type.ndim == rest.type.ndim
+    return bool(aligned) and all(factor.type.shape[a] == 1 for a in total.params["axes"])
+
+
+def _region(
+    region: Region,
+    known: Mapping[tuple, Var],
+    names: dict[Var, Atom],
+    defs: dict[Var, Eqn],
+) -> Region:
     known = dict(known)
 
     def atom(a: Atom) -> Atom:
@@ -40,9 +75,11 @@ def _region(region: Region, known: Mapping[tuple, Var], names: dict[Var, Atom]) 
     eqns = []
     for eqn in region.eqns:
         ins = tuple(map(atom, eqn.ins))
-        regions = tuple(_region(r, known, names) for r in eqn.regions)
+        regions = tuple(_region(r, known, names, defs) for r in eqn.regions)
         if ins != eqn.ins or regions:
             eqn = eqn.with_(ins=ins, regions=regions)
+        eqn = _multiple(eqn, known, defs)
+        defs.update(dict.fromkeys(eqn.outs, eqn))
         key = key_of(eqn)
         if key is not None and key in known:
             names[eqn.out] = known[key]

@@ -8,7 +8,7 @@
     }
     return s                                        return s
 
-Assertions stay, and so does whatever holds one.
+Assertions and output stay, and so does whatever holds one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,13 @@ from itertools import compress
 
 from s2s_ad.analysis.activity import loop_slots
 from s2s_ad.ir.core import Eqn, Func, Region, Var, eqn_free_vars
-from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.prims import has_effect
 
 
 def dce(func: Func) -> Func:
     """`func` without dead equations and dead carried variables. Parameters and results stay."""
     body, _ = _region(func.body, [True] * len(func.results))
     return func.with_(body=body)
-
-
-def has_effect(eqn: Eqn) -> bool:
-    """True for an equation that must stay even where nobody reads its results."""
-    if PRIMS[eqn.prim].kind == "effect":
-        return True
-    return any(has_effect(e) for r in eqn.regions for e in r.eqns)
 
 
 def _region(region: Region, wanted: Sequence[bool]) -> tuple[Region, set[Var]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.ir.core import Atom, Eqn, Region, Var, eqn_free_vars, free_vars, walk
-from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.subscript import split_spec
 from s2s_ad.passes.lower_roots import Root, make_root, root_kind
 from s2s_ad.passes.lower_values import FILLS, Values, is_gather, is_lazy
@@ -196,7 +196,8 @@ def array_vars(atoms: Iterable[Atom]) -> list[Var]:
 
 def demanded_by(values: Values, eqn: Eqn) -> list[Var]:
     """The operands of `eqn` that must be in memory."""
-    if eqn.prim in ("dot", "nonzero", "reshape", "grow", "for", "while"):
+    whole = "dot cholesky inv nonzero reshape grow for while perform".split()
+    if eqn.prim in whole:
         return array_vars(eqn.ins)
     return array_vars(eqn.ins[:1]) if eqn.prim in ("store", "accum") else []
 
@@ -251,12 +252,10 @@ def _order(items: Sequence[Item]) -> None:
         for v in item.reads & maker.keys():
             if maker[v] is not item:
                 maker[v].next.add(item)
-        asserts = item.eqn.prim == "assert" or any(
-            e.prim == "assert" for r in item.eqn.regions for e in walk(r)
-        )
-        if effect and (asserts or _reads_memory(item)):
+        acts = has_effect(item.eqn)
+        if effect and (acts or _reads_memory(item)):
             effect.next.add(item)
-        effect = item if asserts else effect
+        effect = item if acts else effect
     for killer, reader in _pairs(items):
         both = reader.kills.keys() & killer.kills.keys()
         if not (both and reader.position > killer.position) and not _reaches(killer, reader):
@@ -339,7 +338,9 @@ def _operands(item: Item) -> list[Atom]:
 
 
 def _share_nests(values: Values, region: Region, items: list[Item]) -> list[Item]:
-    """Merge items whose roots can be computed by one nest."""
+    """Merge items whose roots can be computed by one nest. Extents that are known to be equal when
+    an equation is reached decide, so an item that has grown is tried with the others again: it may
+    read what two of them compute."""
     by_eqn = {id(item.eqn): item for item in items}
     nests: list[Item] = []
     rest: list[Item] = []
@@ -348,18 +349,17 @@ def _share_nests(values: Values, region: Region, items: list[Item]) -> list[Item
         item = by_eqn.get(id(eqn))
         if item is None:
             continue
-        host = None
-        if item.roots:
+        rest.append(item)
+        while item.roots:
             host = next((n for n in reversed(nests) if _can_share(values, n, item)), None)
-        if host is None:
-            rest.append(item)
-            if item.roots:
+            if host is None:
                 nests.append(item)
-        else:
+                break
             _merge(items, host, item)
             items.remove(item)
+            rest.remove(item)
             nests.remove(host)
-            nests.append(host)
+            item = host
     return rest
 
 
@@ -382,20 +382,22 @@ def _merge(items: Sequence[Item], host: Item, item: Item) -> None:
 
 
 def _can_share(values: Values, host: Item, item: Item) -> bool:
-    (root,) = item.roots
-    first = host.roots[0]
+    first, root = host.roots[0], item.roots[0]
     if not (root.in_order and first.in_order and root.loops):
         return False
     keys = [[values.find(axis.key) for axis in r.loops] for r in (first, root)]
     if keys[0] != keys[1]:
         return False
-    if not (item.reads & host.defs or _is_related(host, root)):
+    if not (item.reads & host.defs or any(_is_related(host, r) for r in item.roots)):
+        return False
+    if host.reads & item.defs:  # the host's elements are computed first
         return False
     if _reaches(item, host, without=host) or _reaches(host, item, without=item):
         return False
-    if not all(_by_element(values, host, root, v) for v in item.reads & host.defs):
+    made = item.reads & host.defs
+    if not all(_by_element(values, host, r, v) for r in item.roots for v in made):
         return False
-    together = [*host.roots, root]
+    together = [*host.roots, *item.roots]
     bases = [r.base for r in together if r.base is not None]
     if len(set(bases)) < len(bases) or any(b in host.defs | item.defs for b in bases):
         return False

@@ -7,12 +7,13 @@
 
 A `copy` appears exactly where the old version, or something that may share its memory, is read
 later; a program that was written imperatively gets none. The caller's arrays are overwritten only
-where `Func.mutated` says so, and end up holding the result that it names.
+where `Func.mutated` says so, and end up holding the result that it names, or where they are
+donated, and end up holding anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.liveness import Liveness
@@ -21,10 +22,11 @@ from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Func, Region, Var, walk
 from s2s_ad.ir.subscript import split_spec
 
 
-def inplace(func: Func) -> Func:
-    """`func` with the copies that let every `store`, `accum` and `grow` work in place."""
+def inplace(func: Func, donated: Sequence[int] = ()) -> Func:
+    """`func` with the copies that let every `store`, `accum` and `grow` work in place; the buffers
+    of the parameters `donated` need no copy."""
     while True:
-        edits = _Search(func).run()
+        edits = _Search(func, donated).run()
         if edits.empty:
             return _finish(func)
         func = func.with_(body=edits.apply(func.body, {}))
@@ -88,11 +90,11 @@ class _Search:
     """One round: the copies that are needed, outermost first. What a copy found in this round may
     make unnecessary is left for the next one."""
 
-    def __init__(self, func: Func) -> None:
+    def __init__(self, func: Func, donated: Sequence[int]) -> None:
         self.func = func
         self.sharing, self.live = Sharing(func), Liveness(func)
-        mutated = {func.params[p] for p, _ in func.mutated}
-        self.foreign = {p for p in func.params if p.type.is_array and p not in mutated}
+        own = {func.params[p] for p, _ in func.mutated} | {func.params[p] for p in donated}
+        self.foreign = {p for p in func.params if p.type.is_array and p not in own}
         self.homes = _homes(func)
         self.edits = _Edits()
         self.touched: set[Var] = set()

@@ -196,7 +196,7 @@ class Reverse:
 
     def extents(self, v: Atom) -> tuple[Atom, ...]:
         """The extents of a linear or primal array."""
-        finder = Extents(self.program, self.b, self._dim, self.lookup)
+        finder = Extents(self.program, self.b, self._dim, self._scalar)
         found = tuple(finder.find(v, axis) for axis in range(v.type.ndim))
         if None in found:
             eqn = self.program.definition.get(v)
@@ -206,6 +206,12 @@ class Reverse:
                 "give the array a size that is known when the function starts",
             )
         return found
+
+    def _scalar(self, a: Atom) -> Atom | None:
+        """The value of a primal variable; None for one of a region that this is not in."""
+        if isinstance(a, Lit) or self.program.home[a] in _around(self.frame.node):
+            return self.lookup(a)
+        return None
 
     def _dim(self, v: Var, axis: int) -> Atom | None:
         """The extent of a primal array of the function's body: read in the forward sweep."""
@@ -270,7 +276,10 @@ class Reverse:
         count = eqn.params.get("linear", 0)
         linear = eqn.outs[len(eqn.outs) - count :]
         cts = [self.frame.ct.pop(out, None) for out in linear]
-        backs = [k for k, out in enumerate(eqn.outs) if out in self.plan.restored]
+        before = [version_before(self.program, out) for out in eqn.outs]
+        backs = [
+            k for k, out in enumerate(eqn.outs) if {out, before[k]} <= self.plan.restored
+        ]  # a chain may also start from a result
         tops = self._stacks_in(eqn)
         if all(ct is None for ct in cts) and not backs and not tops:
             return
@@ -331,7 +340,7 @@ class Reverse:
         linear = [s for s in slots if self.program.is_linear(s[1])]
         cts = [self.frame.ct.pop(out, None) for *_, out in linear]
         live, captured = self._reach(eqn, linear, cts)
-        backs = [s for s in slots if s[3] in self.plan.restored]
+        backs = [s for s in slots if {s[1], s[3]} <= self.plan.restored]  # not where one starts
         tops = self._stacks_in(eqn)
         if not live and not backs and not tops:
             return

@@ -22,9 +22,9 @@ UNARY = (
     "isinf isfinite"
 ).split()
 BINARY = (
-    "add sub mul div pow maximum minimum floordiv mod arctan2 hypot copysign eq ne lt le gt ge"
+    "add sub mul div pow maximum minimum floordiv mod fmod arctan2 hypot copysign eq ne lt le gt ge"
 ).split()
-INTEGER = "add sub mul floordiv mod maximum minimum eq lt".split()
+INTEGER = "add sub mul floordiv mod maximum minimum eq lt bit_and bit_or bit_xor".split()
 
 
 def scalar_function(dtype: str = "f64") -> Func:
@@ -33,8 +33,11 @@ def scalar_function(dtype: str = "f64") -> Func:
     x, y, m, n = Var("x", kind), Var("y", kind), Var("m", I64), Var("n", I64)
     b, out = Builder(), []
     out += [b.emit(prim, x, name=prim) for prim in UNARY]
+    out += [b.emit(prim, b.emit("exp", x), name=prim) for prim in ("lgamma", "gamma")]
     out += [b.emit(prim, x, y, name=prim) for prim in BINARY]
     out += [b.emit(prim, m, n, name=f"{prim}_int") for prim in INTEGER]
+    out += [b.emit(prim, m, i64(3), name=prim) for prim in ("shift_left", "shift_right")]
+    out += [b.emit("invert", m)]
     less, more = b.emit("lt", x, y), b.emit("gt", x, y)
     out += [b.emit(prim, less, more, name=prim) for prim in ("and", "or", "xor")]
     out += [b.emit("not", less), b.emit("select", less, x, y, name="select")]
@@ -66,6 +69,27 @@ def test_scalars(jit: bool, dtype: str) -> None:
 def test_integer_literals_stay_integers() -> None:
     text = emit(parse("func f(k: i64) { t: i64 = floordiv k, -2: i64 return t }"))
     assert text == "def f(k):\n    return k // -2\n"
+
+
+def test_gamma_function() -> None:
+    text = "func f(x: f64, a: f32[n]) { y: f64 = gamma x z: f32[n] = lgamma a return y, z }"
+    f = compile_source(emit_module([parse(text)], jit=False), "f", jit=False)
+    args = (2.5, np.array([0.5, 3.5], np.float32))
+    for e, a in zip(evaluate(parse(text), args), f(*args)):
+        np.testing.assert_allclose(a, e, rtol=1e-6)
+        assert np.asarray(a).dtype == np.asarray(e).dtype
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_int32_wraps_around(jit: bool) -> None:
+    """numba computes with 64 bits."""
+    b, m = Builder(), Var("m", Type("i32"))
+    out = [b.emit(prim, m, m, name=prim) for prim in ("add", "mul", "bit_xor")]
+    out = [b.emit("floordiv", o, number(3, "i32")) for o in (*out, b.emit("neg", m))]
+    func = Func("f", b.region((m,), out))
+    f = compile_source(emit_module([func], jit=jit), "f", jit=jit)
+    for k in (2**31 - 5, -(2**31), 7):
+        np.testing.assert_array_equal(f(np.int32(k)), evaluate(func, [np.int32(k)]))
 
 
 ARRAY_PROGRAM = """
@@ -125,7 +149,15 @@ func f(x: f64[n], A: f64[n, m], k: i64[p], c: bool[n]) {
   t.2: f64[n, m] = broadcast o14, n, m {axes=(0,)}
   o45: f64[n, m] = mul A, t.2
   o46: f64[n, m] = stop_gradient A
-  return o1, o2, o3, o4, o5, o6, o7, o8, o9, o10, o11, o12, o13, o14, o15, o16, o17, o18, o19, o20, o21, o22, o23, o24, o25, o26, o27, o28, o29, o30, o31, o32, o33, o34, o35, o36, o37, o38, o39, o40, o41, o42, o43, o44, o45, o46
+  o47: f64[n, m] = inv A
+  s: f64[n, n] = dot A, o1
+  i1: i64[n, 1] = expand o34 {axes=(1,)}
+  i2: i64[1, n] = expand o34 {axes=(0,)}
+  i3: bool[n, n] = eq i1, i2
+  i4: f64[n, n] = convert i3 {dtype='f64'}
+  s1: f64[n, n] = add s, i4
+  o48: f64[n, n] = cholesky s1
+  return o1, o2, o3, o4, o5, o6, o7, o8, o9, o10, o11, o12, o13, o14, o15, o16, o17, o18, o19, o20, o21, o22, o23, o24, o25, o26, o27, o28, o29, o30, o31, o32, o33, o34, o35, o36, o37, o38, o39, o40, o41, o42, o43, o44, o45, o46, o47, o48
 }
 """  # noqa: E501
 
@@ -148,5 +180,5 @@ def test_arrays() -> None:
 def test_every_primitive_is_printed() -> None:
     tested = {e.prim for e in parse(ARRAY_PROGRAM).body.eqns}
     tested |= {e.prim for e in scalar_function().body.eqns}
-    elsewhere = {"if", "for", "while", "assert", "grow", "copy", "store", "empty", "all"}
-    assert set(PRIMS) <= tested | elsewhere
+    elsewhere = "inside if for while assert perform grow copy store empty all gamma lgamma".split()
+    assert set(PRIMS) <= tested | set(elsewhere)

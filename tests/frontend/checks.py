@@ -101,7 +101,9 @@ def assert_like(got: Any, expected: Any) -> None:
         assert type(got) is type(expected) and len(got) == len(expected)
         for a, b in zip(got, expected):
             assert_like(a, b)
-    elif expected is None or isinstance(expected, str):
+    elif type(expected) is object:
+        assert type(got) is object
+    elif expected is None or isinstance(expected, (str, type, np.dtype)):
         assert got == expected
     else:
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)

@@ -7,8 +7,11 @@ import pytest
 
 from s2s_ad.frontend import trace
 from s2s_ad.frontend.errors import AliasError
+from s2s_ad.ir.text import show
 from s2s_ad.ir.types import Type
+from tests.alias_generator import Generator
 from tests.frontend.checks import check
+from tests.source_text import define
 
 RNG = np.random.default_rng(1)
 V, W, A = RNG.standard_normal(6), RNG.standard_normal(6), RNG.standard_normal((4, 6))
@@ -170,7 +173,117 @@ def captured(z, y):
     z[:] = np.sin(WORK)
 
 
+def buffer_kept(u, n):
+    v = np.zeros_like(u)
+    for _ in range(n):
+        for i in range(1, len(u) - 1):
+            v[i] = u[i - 1] + u[i + 1]
+        u = v
+    return u
+
+
+def parameter_read_after_swap(u, n):
+    v, keep = np.zeros_like(u), u
+    for _ in range(n):
+        v[:] = u * 2.0
+        u, v = v, u
+    return keep.sum()
+
+
+def swap_two(a, b, n):
+    for _ in range(n):
+        b[1:-1] = a[1:-1] * (a[2:] + a[:-2])
+        a, b = b, a
+
+
+def choose_buffer(a, b, c):
+    buf = a if c > 0 else b
+    buf[0] = 3.0
+    a[1] += buf[0]
+    buf[2] = b[0] + a[1]
+    return buf.sum() + a[2] * b[2]
+
+
+def alias_of_either(a, b, c):
+    z = a
+    if c > 0:
+        z, a = b, z
+    y = z
+    y[0] = 4.0
+    z *= 2.0
+    return y[0] + a[0] + b[0]
+
+
+def row_of_two(A, c):
+    row = A[1] if c > 0 else A[3]
+    row[2:4] = 7.0
+    A[3, 2] += row[2]
+    return row.sum()
+
+
+def row_carried(A, n):
+    row = A[0]
+    for i in range(n):
+        row[i] += A[i, 0]
+        row = A[i + 1]
+        row *= 1.5
+    return row
+
+
+def element_of_row(A, c):
+    k = 0
+    cell = A.T[k, 1:]
+    if c > 0:
+        k = 2
+        cell = A.T[k, 1:]
+    cell[0] = A[1, 2] + cell[1]
+    return A[1]
+
+
+def rebound_before_else(a, b, n):
+    q = a
+    for i in range(n):
+        if b[i] > 9.0:
+            break
+        q = b if i > 1 else a
+    else:
+        q[0] = 5.0
+    return b
+
+
+def stop_early(u, n):
+    v = u * 2.0
+    for k in range(n):
+        v[k] = u[k] + u[0]
+        if v[k] > 1.0:
+            break
+        u, v = v, u
+    u[0] = v[1]
+    return v
+
+
+def on_one_path(x, c):
+    """A name that one path does not give is the array that the other gives it."""
+    if c > 0:
+        z = x
+    x[0] = 100.0
+    return z[0]
+
+
+def on_one_path_of_one(x, y, c):
+    if c > 0:
+        if c > 0.5:
+            z = x
+        w = x
+    else:
+        w = y
+    w[0] = 100.0
+    return z[0]
+
+
 CASES = [
+    (on_one_path, V, 1.0),
+    (on_one_path_of_one, V, W, 1.0),
     (two_names, V),
     (view_of_view, A),
     (view_keeps_its_index, A, 2),
@@ -191,6 +304,16 @@ CASES = [
     (write_in_while, V),
     (captured, V, W),
     (old_row, A, 4),
+    *((buffer_kept, V, n) for n in range(3)),
+    *((parameter_read_after_swap, V, n) for n in range(4)),
+    *((swap_two, V, W, n) for n in range(4)),
+    *((choose_buffer, V, W, c) for c in (1.0, -1.0)),
+    *((alias_of_either, V, W, c) for c in (1.0, -1.0)),
+    *((row_of_two, A, c) for c in (1.0, -1.0)),
+    *((row_carried, A, n) for n in range(4)),
+    *((element_of_row, A, c) for c in (1.0, -1.0)),
+    *((stop_early, V, n) for n in range(5)),
+    *((rebound_before_else, V, W, n) for n in range(5)),
 ]
 
 
@@ -207,9 +330,16 @@ def test_swap_carries_two_buffers() -> None:
     assert not traced.func.mutated and not traced.undecided
 
 
-def test_swapped_argument_is_undecided() -> None:
+def test_swapped_argument_ends_as_one_of_the_buffers() -> None:
     traced = trace(swap_argument, [X, N])
-    assert traced.undecided == ("u",) and not traced.func.mutated
+    assert not traced.undecided and traced.func.mutated == ((0, 1),)
+
+
+def test_identities_only_where_they_are_needed() -> None:
+    """A double buffer of local arrays carries nothing but the two buffers."""
+    for fn in (swap_buffers, rotate_three, latest):
+        text = show(trace(fn, [X, N]).func)
+        assert "_is" not in text
 
 
 def test_one_object_is_one_capture() -> None:
@@ -219,24 +349,52 @@ def test_one_object_is_one_capture() -> None:
     assert [traced.params[p] for p, _ in traced.func.mutated] == ["z", "WORK"]
 
 
-def buffer_kept(u, n):
-    v = np.zeros_like(u)
-    for _ in range(n):
-        for i in range(1, len(u) - 1):
-            v[i] = u[i - 1] + u[i + 1]
-        u = v
-    return u
+def reversed_on_one_path(x, c):
+    y = x[::-1] if c > 0 else x
+    x[0] = 1.0
+    return y.sum()
 
 
-def parameter_read_after_swap(u, n):
-    v, keep = np.zeros_like(u), u
-    for _ in range(n):
-        v[:] = u * 2.0
-        u, v = v, u
-    return keep.sum()
+def parts_of_two(x, y, c):
+    z = x[1:] if c > 0 else y[1:]
+    z[0] = 1.0
+    return x.sum()
 
 
-@pytest.mark.parametrize("fn", [buffer_kept, parameter_read_after_swap])
-def test_what_cannot_be_decided_is_an_error(fn) -> None:
-    with pytest.raises(AliasError):
-        trace(fn, [X, N])
+def new_on_both_sides(x, c):
+    """What the loop makes has no identity outside of the iteration."""
+    y = z = x
+    for _ in range(c):
+        y = x * 2.0
+        z = y if y[0] > 1.0 else z
+    y[0] = 5.0
+    return z
+
+
+@pytest.mark.parametrize(
+    "fn, specs",
+    [(reversed_on_one_path, [X, N]), (parts_of_two, [X, X, N]), (new_on_both_sides, [X, N])],
+)
+def test_what_cannot_be_decided_is_an_error(fn, specs) -> None:
+    with pytest.raises(AliasError, match=r"in line \d+"):
+        trace(fn, specs)
+
+
+@pytest.mark.parametrize("views", [False, True])
+@pytest.mark.parametrize(
+    "seeds", [range(25), pytest.param(range(25, 1500), marks=pytest.mark.slow)], ids=str
+)
+def test_random_programs(seeds: range, views: bool) -> None:
+    """What the names and the three arrays hold in the end is what Python says; of the programs in
+    which no name stands for a part of an array, hardly any is refused."""
+    refused = 0
+    for seed in seeds:
+        fn = define(Generator(seed, views).program(), "f", f"alias program {seed} {views}")
+        rng = np.random.default_rng(seed)
+        try:
+            for n in (0, 1, 2, 3):
+                arrays = [rng.standard_normal(4) for _ in range(3)]
+                check(fn, *arrays, tuple(rng.choice([-1.0, 1.0, 2.5], 4).tolist()), n)
+        except AliasError:
+            refused += 1
+    assert refused < len(seeds) * (0.3 if views else 0.2)

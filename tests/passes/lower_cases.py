@@ -218,6 +218,13 @@ CASES = {
         "  s: f64[n] = sin x\n  q: f64[n] = mul x, x\n  e: f64[n] = exp q\n  p: f64[n] = mul s, e\n"
         "  v: f64 = sum p {axes=(0,)}\n  c: f64[n] = cos x\n  g1: f64[n] = mul c, e\n"
         "  g2: f64[n] = mul p, x\n  g: f64[n] = add g1, g2", result="v, g"),
+    "of_two_nests": one(  # `d` reads what was started as two nests
+        "  a: f64[n] = sin x\n  b: f64[n] = cos y\n  c: f64[n] = exp a\n  d: f64[n] = mul c, b\n"
+        "  e: f64[n] = mul a, b\n  f: f64[n] = add d, e\n  r: f64 = sum f {axes=(0,)}"),
+    "grown_nest": one(  # the first nest, grown by `d`, is read by the second
+        "  a: f64[n] = sin x\n  s: f64 = sum a {axes=(0,)}\n  b: f64[n] = mul a, s\n"
+        "  c: f64[n] = exp b\n  t: f64 = sum c {axes=(0,)}\n  d: f64[n] = add a, x\n"
+        "  e: f64[n] = mul c, d\n  g: f64[n] = mul d, t", result="e, g, c, a"),
     "softmax": one(
         "  h: f64[n, 1] = reduce_max A {axes=(1,), keepdims=True}\n  d: f64[n, m] = sub A, h\n"
         "  e: f64[n, m] = exp d\n  s: f64[n, 1] = sum e {axes=(1,), keepdims=True}\n"

@@ -133,3 +133,30 @@ def test_golden_derivatives(golden) -> None:
         func = grad(parse(case.text), case.wrt) if name != "running_product" else None
         func = vjp(parse(case.text), case.wrt)[1] if func is None else func
         golden("ir", f"reverse_{name}.txt", show(dce(cse(simplify(dce(func))))))
+
+
+@pytest.mark.parametrize(
+    ("factor", "axes", "sums"),
+    [
+        ("f64", "(0,)", 1),
+        ("f64[n, 1]", "(1,)", 1),
+        ("f64[n, 1]", "(0,)", 2),
+        ("f64[n, m]", "(1,)", 2),
+    ],
+)
+def test_the_sum_of_a_multiple(factor: str, axes: str, sums: int) -> None:
+    """What has been summed is not summed again because it is multiplied by a constant."""
+    total = "f64[n, 1]" if axes == "(1,)" else "f64[1, m]"
+    summed = f"{{axes={axes}, keepdims=True}}"
+    func = parse(
+        f"func f(x: f64[n, m], c: {factor}) {{\n  s: {total} = sum x {summed}\n"
+        f"  p: f64[n, m] = mul c, x adjoint\n  q: {total} = sum p {summed} adjoint\n"
+        "  return s, q, p\n}"
+    )
+    after = verify(cse(verify(func)))
+    assert [e.prim for e in after.body.eqns].count("sum") == sums
+    rng = np.random.default_rng(0)
+    sizes = [{"n": 3, "m": 4}.get(d, d) for d in func.params[1].type.shape]
+    args = [rng.normal(size=(3, 4)), rng.normal(size=sizes)[()]]
+    for got, want in zip(evaluate(after, args), evaluate(func, args)):
+        np.testing.assert_allclose(got, want, rtol=1e-13)

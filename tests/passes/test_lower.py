@@ -122,6 +122,7 @@ def equations(func, prim):
     ("name", "loops", "arrays"),
     [
         ("value_and_gradient", 1, 1),  # one pass over x, and memory for the gradient only
+        ("of_two_nests", 1, 0),
         ("store_self_same", 1, 0),  # x is read where it is written: no temporary
         ("store_self_shifted", 2, 1),
         ("store_self_rows", 1, 0),  # rows 1 and 2 are provably different

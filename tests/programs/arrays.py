@@ -11,6 +11,7 @@ V, W, A, B = normal(6), normal(6, seed=1), normal(4, 6), normal(4, 6, seed=1)
 SQUARE, CUBE = normal(4, 4, seed=2), normal(3, 4, 2, seed=3)
 IDX, ROWS = np.array([3, 0, 3, 5]), np.array([2, 0, 2, 1])
 MASK = np.array([True, False, True, True, False, True])
+POSITIVE = SQUARE @ SQUARE.T + 4.0 * np.eye(4) + 0.1 * np.triu(SQUARE, 1)
 WITH_ZEROS = np.array([[1.5, 0.0, -0.7], [2.0, 0.3, 1.1], [0.0, 0.0, 4.0]])
 
 #: name -> (parameters, body, arguments)
@@ -57,6 +58,7 @@ TABLE: dict[str, tuple] = {
     "gather_rows": ("A, idx", "return A[idx] * A[idx, 1][:, None]", A, ROWS),
     "gather_columns": ("A, idx", "return A[:, idx] ** 2", A, IDX),
     "gather_pairs": ("A, i, j", "return A[i, j] * A[i, 0]", A, ROWS, IDX),
+    "row_then_gather": ("C, i", "return C[0][:, i] * C[:, 1][:, i][0]", CUBE, np.array([0, 1, 1])),
     "masked": ("v, m", "return np.sum(v[m] ** 2)", V, MASK),
     "masked_by_data": ("v", "return np.sum(np.sin(v[v > 0.0]))", V),
     "runtime_indices": ("v, i, n", "return v[i] * v[i - 3] * v[i:n] * v[-i] + v[n - i]", V, 2, 5),
@@ -108,6 +110,28 @@ TABLE: dict[str, tuple] = {
     "quadratic_form": ("S, v", "return v[:4].dot(S).dot(v[:4])", SQUARE, V),
     "strided_product": ("A, B", "return A[::2, ::-1] @ B.T[:, 1:3]", A, B),
     "norm": ("v", "return np.linalg.norm(v) * v", V),
+    "rows_of_a_stack": (
+        "C, S",
+        "return (C.transpose(0, 2, 1) @ S) * (C @ C[0, 0])[0, 1]",
+        CUBE,
+        SQUARE,
+    ),
+    "stacks": ("A, C, v", "return (A[:, :4] @ C) * (v[:4] @ C)[:, None]", A, CUBE, V),
+    "stack_by_stack": ("C", "return np.matmul(C.transpose(0, 2, 1), C[:1])", CUBE),
+    # linear algebra
+    "cholesky": ("S", "return np.linalg.cholesky(S @ S.T + 4.0 * np.eye(4))", SQUARE),
+    "cholesky_lower": ("S", "return np.linalg.cholesky(S) * S", POSITIVE),
+    "inverse": ("S", "return np.linalg.inv(S) @ S[0] + np.linalg.inv(S)[1]", POSITIVE),
+    # statistics
+    "covariance": ("A, v", "return np.cov(A) * np.cov(v) + np.cov(A.T, ddof=0)[:4, :4]", A, V),
+    "covariance_columns": ("A", "return np.cov(A, rowvar=False, bias=True)", A),
+    "histogram": ("v, w", "h, edges = np.histogram(v, 3, weights=w)\nreturn h * edges[1:]", V, W),
+    "histogram_counts": ("v", "return v[:4] * np.histogram(v, bins=4)[0]", V),
+    # slices of one element
+    "columns": ("A", "x, y = A[:, 0:1], A[:, -1:]\nreturn np.hstack((x.T - y, y * A[1:2]))", A),
+    "each_column": ("A", "s = A * A\nfor i in range(len(A)): s *= A[i : i + 1] + 2\nreturn s", A),
+    "write_column": ("A, v", "c = A[:, 2:3]\nc *= v[:1]\nA[-1:] += v\nreturn A * c", A, V),
+    "masked_root": ("v", "d = np.sqrt(v * v)\nreturn d[v * v > 0.4]", WITH_ZEROS[0]),
 }
 #: the same text on arguments whose extents are 1, or empty
 MORE: dict[str, list[tuple[str, tuple]]] = {

@@ -137,6 +137,28 @@ def shrinking(u):
     return u[0]
 
 
+WORK = np.linspace(0.1, 0.9, 4)
+
+
+def placeholders(x, a, B, k):
+    """A value that is missing on some paths has the extent of a captured array."""
+    row = B[k % B.shape[0]]
+    total = x
+    for i in range(k + 1):
+        total = total + 0.1 * np.sum(WORK * row)
+        if i > 2:
+            return total, a * 1.2, np.sin(B)
+    return np.cos(total), a * x, np.cos(B)
+
+
+def masked_on_one_path(x, a, k):
+    """The extent of what one path returns is not known on the other."""
+    for i in range(k):
+        if i > 1:
+            return x * a[a > 0.0]
+    return np.sin(x * a[1:])
+
+
 PROGRAMS = (
     Program(growing_pieces, (("6", (normal(6), 6)), ("none", (normal(6), 1)))),
     Program(recurrent, (("5", (normal(3, 3), normal(3), 5)), ("0", (normal(3, 3), normal(3), 0)))),
@@ -190,4 +212,12 @@ PROGRAMS = (
             ("no break", (normal(4), normal(4, seed=1), 2)),
         ),
     ),
+    Program(
+        placeholders,
+        (
+            ("end", (0.3, normal(3), normal(1, 4), 1)),
+            ("left", (0.3, normal(3), normal(1, 4), 5)),
+        ),
+    ),
+    Program(masked_on_one_path, (("end", (0.3, normal(6), 1)), ("left", (0.3, normal(6), 4)))),
 )

@@ -19,8 +19,8 @@ DOMAINS = {
     "arccosh": ABOVE_ONE,
 }
 MATH_DOMAINS = {
-    "sin cos atan sinh cosh tanh asinh exp expm1 fabs erf erfc": 0.7,
-    "tan asin acos atanh": -0.4,
+    "sin cos atan sinh cosh tanh asinh exp expm1 fabs erf erfc lgamma gamma": 0.7,
+    "tan asin acos atanh lgamma gamma": -0.4,
     "sqrt log log1p log2 log10": 1.6,
     "acosh": 1.6,
 }

@@ -1,0 +1,1 @@
+"""The objective functions of GradBench's evals, as one writes them for NumPy and numba."""

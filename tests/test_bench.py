@@ -1,0 +1,146 @@
+"""The programs of bench/: our gradients of them, and the tool that measures them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bench import generated, report
+from bench.case import labels, load
+from bench.check import apart, check, problem
+from bench.gradbench.evals import EVALS
+from bench.gradbench.inputs import generate
+from bench.gradbench.tool import evaluate, timed
+from bench.gradbench.validate import error, tolerance
+from bench.measure import seconds
+from bench.peers import PEERS
+from bench.runner import Measured, Result
+
+QUICK = ("npbench/cholesky2", "npbench/doitgen", "npbench/nbody", "npbench/azimint_hist")
+
+
+@pytest.mark.parametrize("label", QUICK)
+def test_gradient_of_array_code(label: str) -> None:
+    case = load(label)
+    assert check(case, jit=False).wrong(case) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", list(labels()))
+def test_compiled_gradient(label: str) -> None:
+    """Against finite differences of NumPy, and against forward mode of the array code."""
+    case = load(label)
+    assert check(case).wrong(case) is None
+
+
+@pytest.mark.parametrize("label", list(labels()))
+def test_looped_form_is_the_same_program(label: str) -> None:
+    case = load(label)
+    if case.looped is not None:
+        at = problem(case, "check")
+        arguments = {name: at.arguments[name] for name in case.parameters}
+        assert apart(case.results(arguments, case.looped), at.results) < 1e-11
+
+
+def test_all_kernels_of_npbench_are_there() -> None:
+    assert len(list(labels("npbench"))) == 45
+
+
+def test_a_run_compares_and_times(tmp_path) -> None:
+    """Processes, protocol, comparison and report, with the peers that need no compilation."""
+    command = [sys.executable, "-m", "bench", "npbench/softmax", "--preset", "check"]
+    command += ["--peers", "ours,numpy", "--rounds", "1", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "softmax" in done.stdout and "÷ primal" in (tmp_path / "results.md").read_text()
+    (found,) = json.loads((tmp_path / "results.json").read_text())["cases"]
+    assert found["results"]["ours"]["status"] == found["results"]["numpy"]["status"] == "ok"
+    assert found["results"]["ours"]["error"] < 1e-8
+    assert found["results"]["ours"]["seconds"] > 0.0
+
+
+def test_a_report_names_what_is_wrong() -> None:
+    ours = Result("ours", True, "ok", seconds=1e-3, first=1.0)
+    wrong = Result("tangent", True, "wrong", error=0.5)
+    primal = Result("looped", False, "ok", seconds=5e-4)
+    results = {r.peer: r for r in (ours, wrong, primal)}
+    text = report.markdown([Measured("npbench/lu", "grad", "S", 1, results)])
+    assert "tangent wrong by 5e-01" in text and "| 2.00 |" in text and "1 ms" in text
+
+
+def test_distances() -> None:
+    assert apart([np.array([1.0, 2.0])], [np.array([1.0, 2.2])]) == pytest.approx(0.2 / 2.2)
+    assert apart([np.nan], [1.0]) == np.inf and apart([np.zeros(2)], [np.zeros(3)]) == np.inf
+
+
+def test_seconds_are_those_of_one_call() -> None:
+    calls = []
+    assert 0.0 < seconds(lambda: calls.append(0), at_least=1e-3) < 1e-3
+    assert len(calls) > 10
+
+
+def converse(*messages: dict) -> list[dict]:
+    """What the tool answers, in a process of its own."""
+    text = "".join(json.dumps({"id": k, **m}) + "\n" for k, m in enumerate(messages))
+    command = [sys.executable, "-m", "bench.gradbench.tool"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_tool_speaks_the_protocol() -> None:
+    hello = {"kind": "evaluate", "module": "hello", "input": 3.0}
+    answers = converse(
+        {"kind": "start", "eval": "hello"},
+        {"kind": "define", "module": "hello"},
+        {"kind": "define", "module": "no such"},
+        {**hello, "function": "square"},
+        {"kind": "analysis", "of": 3, "valid": True},
+        {**hello, "function": "no such"},
+    )
+    assert [a["id"] for a in answers] == list(range(6))
+    assert answers[0]["tool"] == "s2s_ad"
+    assert answers[1]["success"] and not answers[2]["success"]
+    assert answers[3]["success"] and answers[3]["output"] == 9.0
+    assert [t["name"] for t in answers[3]["timings"]] == ["evaluate"]
+    assert answers[4] == {"id": 4}
+    assert not answers[5]["success"] and "KeyError" in answers[5]["error"]
+
+
+def test_runs_are_repeated_as_asked() -> None:
+    calls = []
+    result, timings = timed(lambda: calls.append(0) or len(calls), 5, 0.0)
+    assert (result, len(timings), len(calls)) == (6, 5, 6)
+    assert len(timed(lambda: None, 1, 0.001)[1]) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", EVALS)
+def test_gradbench(module: str) -> None:
+    """Every function of every eval, small, against formulas or finite differences."""
+    for _, given in generate(module, "small"):
+        for function in EVALS[module]:
+            found = evaluate(module, function, given)["output"]
+            assert error(module, function, given, found) <= tolerance(module, function), function
+
+
+def test_validation_sees_wrong_outputs() -> None:
+    (_, given), *_ = generate("llsq", "small")
+    x = np.array(given["x"])
+    assert error("llsq", "gradient", given, x.tolist()) > 1e-3
+    (_, given), *_ = generate("ode", "small")
+    assert error("ode", "gradient", given, [0.0] * len(given["x"])) == np.inf
+
+
+@pytest.mark.parametrize("make", (generated.straight, generated.mixed))
+def test_generated_programs_have_their_length(make) -> None:
+    for lines in (50, 300):
+        text = make(lines)
+        assert abs(len(text.splitlines()) - lines) < 16
+        compile(text, "generated", "exec")
+
+
+def test_peers_have_names() -> None:
+    assert set(PEERS) >= {"ours", "numba", "looped", "jax-idiomatic", "autograd", "tangent"}
