@@ -35,6 +35,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -45,7 +46,8 @@ from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
 from s2s_ad.ir.text import show
 from s2s_ad.specialise import Argument, Binder, Donate, Outputs, Program, Wrt, program_of
-from s2s_ad.trees import Node, cheap_key, leaves, seeds
+from s2s_ad.trees import Node, cheap_key, has_float, leaves, seeds
+from s2s_ad.updates import call_with_updates, check_apart
 
 T = TypeVar("T")
 
@@ -124,9 +126,12 @@ class Derivative:
     def _key(self, args: tuple) -> Any:
         """A cheap key for arguments that compiled code takes as they are; None for others."""
         key: list[Any] = []
-        for a in args:
-            if not cheap_key(a, key):
-                return None
+        try:
+            for a in args:
+                if not cheap_key(a, key):
+                    return None
+        except RecursionError:  # an object that is a part of itself: `describe` says so
+            return None
         for k in self._fixed:
             if k < len(args):
                 if type(args[k]) not in (int, str, bool):
@@ -138,6 +143,8 @@ class Derivative:
         bound = self.binder.bind(args, kwargs)
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
+        if entry.derived.program.assigned:
+            return call_with_updates(entry, _flat(arguments, bound), bound)
         if not kwargs and len(bound) == len(args):
             key = self._key(args)
             if key is not None:
@@ -233,7 +240,9 @@ class Jvp(Derivative):
         bound = self.binder.bind(args, {})
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
-        if key is not None and len(bound) == len(args):
+        if entry.derived.program.assigned:
+            check_apart(entry.derived.program, bound)
+        elif key is not None and len(bound) == len(args):
             self._fast[key] = entry
         values = {name: value for name, _, value in bound}
         flat = _flat(arguments, bound)
@@ -297,26 +306,109 @@ class Differentiable(Derivative):
     def __init__(self, fn: Callable[..., Any], **options: Any) -> None:
         super().__init__(fn, **options)
         self._options = options
-        functools.update_wrapper(self, fn)
+        self._made: dict[Any, Derivative] = {}
+        functools.update_wrapper(self, fn, updated=())  # not the state of another derivative
 
     def __repr__(self) -> str:
         return f"<s2s_ad.differentiate of {self.binder.name}>"
 
     @functools.cached_property
     def grad(self) -> Gradient:
-        return Gradient(self._fn, **{"wrt": 0, **self._options})
+        return self.made(Gradient, 0)
 
     @functools.cached_property
     def value_and_grad(self) -> ValueAndGradient:
-        return ValueAndGradient(self._fn, **{"wrt": 0, **self._options})
+        return self.made(ValueAndGradient, 0)
 
     @functools.cached_property
     def jvp(self) -> Jvp:
-        return Jvp(self._fn, **self._options)
+        return self.made(Jvp, None)
 
     @functools.cached_property
     def vjp(self) -> Vjp:
-        return Vjp(self._fn, **self._options)
+        return self.made(Vjp, None)
+
+    def made(self, kind: type[Derivative], wrt: Wrt) -> Any:
+        """A derivative of this function, made once; the option `wrt` goes before `wrt`."""
+        key = (kind, self._options.get("wrt", wrt))
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = kind(self._fn, **{"wrt": wrt, **self._options})
+        return self._made[key]
+
+    def __get__(self, owner: Any, cls: type | None = None) -> Any:
+        return self if owner is None else BoundDifferentiable(self, owner)
+
+
+class BoundDifferentiable:
+    """`obj.method` of a method under `@differentiate`: `obj` is the first argument.
+
+    It is an argument like any other: its attributes may change between calls. `grad` and
+    `value_and_grad` are with respect to the first argument after it, `jvp` and `vjp` with respect
+    to all floating-point arguments after it, unless `wrt` was given, which counts `self` as 0. With
+    respect to the object: `Class.method.grad(obj, …)`.
+    """
+
+    def __init__(self, whole: Differentiable, owner: Any) -> None:
+        self._whole, self._owner = whole, owner
+        self.__wrapped__ = types.MethodType(whole._fn, owner)
+        self.__name__, self.__doc__ = whole.__name__, whole.__doc__
+
+    def __repr__(self) -> str:
+        return f"{self._whole!r} bound to a {type(self._owner).__name__}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._whole(self._owner, *args, **kwargs)
+
+    def source(self, *args: Any, **kwargs: Any) -> str:
+        return self._whole.source(self._owner, *args, **kwargs)
+
+    @property
+    def grad(self) -> BoundDerivative:
+        return BoundDerivative(self._whole, self._owner, Gradient)
+
+    @property
+    def value_and_grad(self) -> BoundDerivative:
+        return BoundDerivative(self._whole, self._owner, ValueAndGradient)
+
+    @property
+    def jvp(self) -> BoundDerivative:
+        return BoundDerivative(self._whole, self._owner, Jvp)
+
+    @property
+    def vjp(self) -> BoundDerivative:
+        return BoundDerivative(self._whole, self._owner, Vjp)
+
+
+class BoundDerivative:
+    """A derivative of a method, with the object it belongs to as its first argument."""
+
+    def __init__(self, whole: Differentiable, owner: Any, kind: type[Derivative]) -> None:
+        self._whole, self._owner, self._kind = whole, owner, kind
+
+    def __repr__(self) -> str:
+        return f"<s2s_ad.{self._kind.mode} of {self._whole!r} bound>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._kind is not Jvp:
+            return self._derivative(args, kwargs)(self._owner, *args, **kwargs)
+        primals, tangents = args
+        primals = Jvp._primals(self._whole, primals)
+        return self._derivative(primals, {})((self._owner, *primals), tangents)
+
+    def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
+        """The generated Python for a call with these arguments (of `jvp`: the primals)."""
+        derivative = self._derivative(args, kwargs)
+        return derivative.source(self._owner, *args, level=level, **kwargs)
+
+    def _derivative(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Derivative:
+        if self._kind in (Gradient, ValueAndGradient):
+            return self._whole.made(self._kind, 1)
+        binder = self._whole.binder
+        arguments = binder.describe(binder.bind((self._owner, *args), kwargs))
+        return self._whole.made(
+            self._kind, tuple(a.name for a in arguments[1:] if has_float(a.spec))
+        )
 
 
 def grad(fn: Callable[..., Any], wrt: Wrt = 0, **options: Any) -> Gradient:

@@ -79,6 +79,12 @@ class CommandError(S2SError):
     code = "S2S110"
 
 
+class UpdateError(S2SError):
+    """A function assigns attributes of the caller's objects, and the call cannot do so for it."""
+
+    code = "S2S111"
+
+
 ALL = (
     WrtError,
     InactiveArgumentError,
@@ -91,4 +97,5 @@ ALL = (
     ReadOnlyError,
     OptionError,
     CommandError,
+    UpdateError,
 )

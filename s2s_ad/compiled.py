@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
 
 from s2s_ad import pipeline
-from s2s_ad.api_errors import OutputsError, OverlapError, ReadOnlyError
+from s2s_ad.api_errors import OutputsError, OverlapError, ReadOnlyError, UpdateError
 from s2s_ad.backend.jit import compile_source
 from s2s_ad.backend.module import emit_module
 from s2s_ad.backend.names import identifier
@@ -117,11 +118,20 @@ def _primal(program: Program) -> Derived:
             f"what {func.name} leaves in {name!r} depends on which array a name stands for",
             advice="end with a copy into the argument: result[:] = buffer",
         )
+    for update in program.updates:
+        if update.spec is None:
+            raise UpdateError(
+                f"{func.name} assigns {update.name}, which cannot be written back: {update.reason}",
+                advice="pass the object as an argument, or return the new value",
+            )
+    out = program.out
+    if program.updates:
+        out = tuple_spec(out, *(u.spec for u in program.updates))
     final = {func.params[p]: p for p in range(len(func.params))}
     for p, r in func.mutated:
         del final[func.params[p]]
         final[func.results[r]] = p
-    count = sum(1 for _ in leaf_specs(program.out))
+    count = sum(1 for _ in leaf_specs(out))
     returned = func.results[:count]
     sources = tuple(final.get(r) if r.type.is_array else None for r in returned)
     dropped = {k for k, source in enumerate(sources) if source is not None}
@@ -131,7 +141,7 @@ def _primal(program: Program) -> Derived:
         result_names=tuple(func.result_names[k] for k in kept) if func.result_names else (),
         mutated=tuple((p, kept.index(r)) for p, r in func.mutated),
     )
-    return Derived("primal", replace(program, func=slim), program.out, sources=sources)
+    return Derived("primal", replace(program, func=slim), out, sources=sources)
 
 
 def as_program(derived: Derived) -> Program:
@@ -140,12 +150,12 @@ def as_program(derived: Derived) -> Program:
     (func,) = derived.funcs("array", after=stage)
     program = derived.program
     if derived.mode != "jvp":
-        return replace(program, func=func, out=derived.out)
+        return replace(program, func=func, out=derived.out, updates=())
     func = with_captures_last(func, len(program.captures), len(derived.params))
     primals = tuple_spec(*(a.spec for a in program.arguments))
     tangents = tuple_spec(*(mirror_spec(a.spec) for a in derived.wrt))
     arguments = (Argument("primals", 0, primals), Argument("tangents", 1, tangents))
-    return replace(program, func=func, arguments=arguments, out=derived.out)
+    return replace(program, func=func, arguments=arguments, out=derived.out, updates=())
 
 
 def builder(
@@ -286,7 +296,7 @@ def _leaf_taker(specs: Sequence[Spec]) -> Callable[[tuple], tuple] | None:
     """What `trees.leaves` does for positional arguments with these specs, as one expression."""
     if all(isinstance(s, Leaf) for s in specs):
         return None
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"getattr": getattr}
 
     def texts(spec: Spec, text: str) -> Iterator[str]:
         if isinstance(spec, Leaf):
@@ -298,8 +308,11 @@ def _leaf_taker(specs: Sequence[Spec]) -> Callable[[tuple], tuple] | None:
                 elif spec.cls is dict:
                     names[f"k{len(names)}"] = key
                     yield from texts(part, f"{text}[k{len(names) - 1}]")
-                else:
+                elif key.isidentifier() and not iskeyword(key):
                     yield from texts(part, f"{text}.{key}")
+                else:
+                    names[f"k{len(names)}"] = key
+                    yield from texts(part, f"getattr({text}, k{len(names) - 1})")
 
     items = [item for k, spec in enumerate(specs) for item in texts(spec, f"a[{k}]")]
     return eval(f"lambda a: ({''.join(f'{item}, ' for item in items)})", names)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s2s_ad.api_errors import (
+    ArgumentTypeError,
     InactiveArgumentError,
     NotScalarError,
     OutputsError,
@@ -21,6 +22,7 @@ from s2s_ad.api_errors import (
     WrtError,
 )
 from s2s_ad.frontend import Static, Traced, trace
+from s2s_ad.frontend.heap import ITEMS
 from s2s_ad.frontend.trace import Leaf as OutLeaf
 from s2s_ad.frontend.values import Record
 from s2s_ad.ir.core import Func, Region, Var
@@ -35,6 +37,7 @@ from s2s_ad.trees import (
     known,
     leaf_specs,
     map_spec,
+    mirror_class,
 )
 
 Wrt = int | str | tuple[int | str, ...] | None
@@ -56,7 +59,9 @@ class Program:
     """`out` is the structure of the value; `captures` read the captured arrays, `guards` tell
     whether what was taken for known is still so; `writes` are the parameters that the *user's*
     function writes to, whether or not `func` does; of those, `undecided` are not among the results;
-    `selected` names what `out` holds."""
+    `selected` names what `out` holds. `updates` are the fields of the caller's objects that the
+    function assigns, which are further results; `assigned` names the first of them, also where they
+    are no results any more. `objects` are those that it reads from around it."""
 
     func: Func
     arguments: tuple[Argument, ...]
@@ -66,6 +71,9 @@ class Program:
     writes: tuple[int, ...]
     undecided: tuple[int, ...] = ()
     selected: str | tuple[str, ...] = "return"
+    updates: tuple[Update, ...] = ()
+    objects: tuple[Any, ...] = ()
+    assigned: str = ""
 
     def leaf_range(self, argument: Argument) -> range:
         """The parameters that the leaves of `argument` are."""
@@ -76,6 +84,22 @@ class Program:
                 return range(start, start + size)
             start += size
         raise KeyError(argument.name)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A field of a caller's object that the function assigns; `spec` None where it cannot be
+    written back, for `reason`. `route` leads from the arguments to the object."""
+
+    path: str
+    route: tuple | None
+    field: str
+    spec: Spec | None
+    reason: str
+
+    @property
+    def name(self) -> str:
+        return self.path if self.field in ("", ITEMS) else f"{self.path}.{self.field}"
 
 
 class Binder:
@@ -115,8 +139,19 @@ class Binder:
     def describe(self, bound: list[tuple[str, int | None, Any]]) -> tuple[Argument, ...]:
         """The specs of bound arguments: the key of a specialisation."""
         return tuple(
-            Argument(n, p, known(v, n) if n in self.static else describe(v, n)) for n, p, v in bound
+            Argument(n, p, known(v, n) if n in self.static else _described(v, n))
+            for n, p, v in bound
         )
+
+
+def _described(value: Any, name: str) -> Spec:
+    try:
+        return describe(value, name)
+    except RecursionError:
+        raise ArgumentTypeError(
+            f"{name} is, or holds, an object that is a part of itself",
+            advice="leave the reference back out of what is passed",
+        ) from None
 
 
 def program_of(fn: Callable[..., Any], arguments: tuple[Argument, ...]) -> Program:
@@ -137,7 +172,14 @@ def _from_trace(traced: Traced, arguments: tuple[Argument, ...]) -> Program:
     captures = tuple(capture.get for capture in traced.captures)
     undecided = tuple(traced.params.index(path) for path in traced.undecided)
     writes = (*(p for p, _ in func.mutated), *undecided)
-    return Program(func, arguments, out, captures, traced.guards, writes, undecided)
+    updates = tuple(
+        Update(u.path, u.route, u.field, _out_spec(u.tree, func) if u.route else None, u.reason)
+        for u in traced.updates
+    )
+    return Program(
+        func, arguments, out, captures, traced.guards, writes, undecided,
+        updates=updates, objects=traced.objects, assigned=updates[0].name if updates else "",
+    )  # fmt: skip
 
 
 def _out_spec(shape: Any, func: Func) -> Spec:
@@ -173,6 +215,17 @@ def select_outputs(program: Program, outputs: Outputs) -> Program:
             continue
         argument = next((a for a in program.arguments if a.name == name), None)
         params = [func.params[i] for i in program.leaf_range(argument)] if argument else []
+        if argument and set(program.undecided) & set(program.leaf_range(argument)):
+            raise OutputsError(
+                f"what {func.name} leaves in {name!r} depends on which array a name stands for",
+                advice="end with a copy into the argument: result[:] = buffer",
+            )
+        assigned = [u.name for u in program.updates if _belongs(u, argument)]
+        if assigned:
+            raise OutputsError(
+                f"outputs={name!r}: {func.name} assigns {assigned[0]}",
+                advice="return what is to be differentiated",
+            )
         if not any(p.type.is_array for p in params):
             raise OutputsError(
                 f"outputs={name!r}: {func.name} has no argument of this name that holds an array",
@@ -188,6 +241,13 @@ def select_outputs(program: Program, outputs: Outputs) -> Program:
         mutated=(),
     )
     return replace(program, func=selected, out=out, selected=outputs)
+
+
+def _belongs(update: Update, argument: Argument | None) -> bool:
+    """True for an update of an object in this argument, or of one that may be anywhere."""
+    if argument is None or update.route is None:
+        return update.route is None
+    return update.route[0] in (argument.position, argument.name)
 
 
 def _result_names(outputs: tuple[str, ...], specs: Sequence[Spec]) -> tuple[str, ...]:
@@ -299,7 +359,7 @@ def mirror_spec(spec: Spec) -> Spec:
         return spec if spec.type.is_float else known(None, "")
     if isinstance(spec, Known):
         return known(None, "")
-    return Node(spec.cls, spec.keys, tuple(map(mirror_spec, spec.parts)))
+    return Node(mirror_class(spec.cls), spec.keys, tuple(map(mirror_spec, spec.parts)))
 
 
 def tuple_spec(*specs: Spec) -> Node:

@@ -4,7 +4,7 @@ The *spec* of a value says what compiled code depends on, and is hashable:
 
     Leaf(type)               a number or an array: a parameter of the compiled function
     Known(value)             a string, None, bool, function …: part of the specialisation
-    Node(cls, keys, parts)   a tuple, list, dict, named tuple or dataclass
+    Node(cls, keys, parts)   a tuple, list, dict, named tuple, or an instance with its attributes
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from s2s_ad.api_errors import ArgumentTypeError, SeedError, StaticArgumentError
+from s2s_ad.instances import attributes, is_instance, make
 from s2s_ad.ir.types import DTYPES, UNKNOWN, Type, from_numpy
 
 
@@ -86,14 +87,25 @@ def describe(value: Any, path: str) -> Spec:
     taken_apart = children(value)
     if taken_apart is not None:
         keys, parts = taken_apart
-        specs = [describe(part, child(value, path, key)) for key, part in zip(keys, parts)]
+        part_of = _attribute if is_instance(value) else describe
+        specs = [part_of(part, child(value, path, key)) for key, part in zip(keys, parts)]
         return Node(type(value), keys, tuple(specs))
     if isinstance(value, _STATIC) or hasattr(value, "py_func") or hasattr(value, "__wrapped__"):
         return known(value, path)
     raise ArgumentTypeError(
         f"{path} has type {type(value).__name__}, which compiled code cannot take",
-        advice="pass numbers, arrays, and tuples, lists, dicts or dataclasses of them",
+        advice="pass numbers, arrays, and tuples, lists, dicts or objects that hold them",
     )
+
+
+def _attribute(value: Any, path: str) -> Spec:
+    """The spec of an attribute. One that compiled code cannot take is known by its identity."""
+    try:
+        return describe(value, path)
+    except ArgumentTypeError:
+        if type(value).__hash__ is not object.__hash__:
+            raise
+        return known(value, path)
 
 
 def cheap_key(value: Any, key: list[Any]) -> bool:
@@ -149,15 +161,10 @@ def children(value: Any) -> tuple[tuple[Any, ...], list[Any]] | None:
         return tuple(range(len(value))), list(value)
     if type(value) is dict:
         return tuple(value), list(value.values())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = _field_names(type(value))
-        return names, [getattr(value, n) for n in names]
+    if is_instance(value):
+        held = attributes(value)
+        return tuple(held), list(held.values())
     return None
-
-
-@functools.cache
-def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(f.name for f in dataclasses.fields(cls))
 
 
 def child(value: Any, path: str, key: Any) -> str:
@@ -167,7 +174,7 @@ def child(value: Any, path: str, key: Any) -> str:
 
 
 def build(cls: type, keys: tuple[Any, ...], parts: list[Any]) -> Any:
-    """A container from its parts. A dataclass is made without its `__init__`, which may check its
+    """A container from its parts. An instance is made without its `__init__`, which may check its
     fields: a gradient need not be a legal argument."""
     if cls in (tuple, list):
         return cls(parts)
@@ -175,10 +182,7 @@ def build(cls: type, keys: tuple[Any, ...], parts: list[Any]) -> Any:
         return dict(zip(keys, parts))
     if issubclass(cls, tuple):
         return cls._make(parts)
-    made = object.__new__(cls)
-    for key, part in zip(keys, parts):
-        object.__setattr__(made, key, part)
-    return made
+    return make(cls, dict(zip(keys, parts)))
 
 
 def leaf_specs(spec: Spec) -> Iterator[Leaf]:
@@ -234,6 +238,13 @@ def expression(
     return make(spec, parts)
 
 
+def mirror_class(cls: type) -> type:
+    """The class of the derivative of an instance of `cls`: a dataclass is its own; another class
+    might compute with its attributes, so that it is a plain namespace of the same names."""
+    plain = cls in (tuple, list, dict) or hasattr(cls, "_fields") or dataclasses.is_dataclass(cls)
+    return cls if plain else types.SimpleNamespace
+
+
 def has_float(spec: Spec) -> bool:
     return any(leaf.type.is_float for leaf in leaf_specs(spec))
 
@@ -259,7 +270,8 @@ def seeds(spec: Spec, shapes: Iterator[tuple[int, ...]], seed: Any, path: str) -
 def _seed_parts(spec: Node, seed: Any, path: str) -> list[Any]:
     taken_apart = children(seed)
     sequences = spec.cls in (tuple, list) and type(seed) in (tuple, list)
-    if taken_apart is None or not (sequences or isinstance(seed, spec.cls)):
+    mirror = is_instance(seed) and mirror_class(spec.cls) is type(seed)
+    if taken_apart is None or not (sequences or mirror or isinstance(seed, spec.cls)):
         raise SeedError(f"{path} has to be a {spec.cls.__name__}, not a {type(seed).__name__}")
     by_key = dict(zip(*taken_apart))
     if set(by_key) != set(spec.keys):

@@ -1,12 +1,12 @@
 """How the tests know a derivative: central differences extrapolated to a step of zero, and
-⟨Jv, w⟩ = ⟨v, Jᵀw⟩. Independent of `s2s_ad.testing`; trees are tuples, dicts and dataclasses."""
+⟨Jv, w⟩ = ⟨v, Jᵀw⟩. Independent of `s2s_ad.testing`; trees are tuples, dicts and objects."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace as Mirror
 from typing import Any
 
 import numpy as np
@@ -18,27 +18,40 @@ def leaves(tree: Any) -> Iterator[Any]:
     """The leaves of a tree, in order; None has none."""
     if isinstance(tree, dict):
         tree = tuple(tree.values())
-    elif dataclasses.is_dataclass(tree):
-        tree = tuple(getattr(tree, f.name) for f in dataclasses.fields(tree))
+    elif is_object(tree):
+        tree = tuple(attributes(tree).values())
     if isinstance(tree, (tuple, list)):
         for item in tree:
             yield from leaves(item)
-    elif tree is not None:
+    elif isinstance(tree, (int, float, complex, np.ndarray, np.generic)):
         yield tree
+
+
+def is_object(tree: Any) -> bool:
+    """An instance that is a tree of its attributes."""
+    return hasattr(tree, "__dict__") or bool(getattr(type(tree), "__slots__", ()))
+
+
+def attributes(tree: Any) -> dict[str, Any]:
+    slots = [n for n in getattr(type(tree), "__slots__", ()) if hasattr(tree, n)]
+    return {n: getattr(tree, n) for n in slots} | getattr(tree, "__dict__", {})
 
 
 def tree_map(change: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """`change` applied to the leaves of trees of one structure."""
     if isinstance(tree, dict):
         return {k: tree_map(change, v, *(o[k] for o in others)) for k, v in tree.items()}
-    if dataclasses.is_dataclass(tree):
-        names = [f.name for f in dataclasses.fields(tree)]
-        new = {n: tree_map(change, *(getattr(t, n) for t in (tree, *others))) for n in names}
-        return dataclasses.replace(tree, **new)
+    if is_object(tree):
+        made = object.__new__(type(tree)) if type(tree) is not Mirror else Mirror()
+        for n in attributes(tree):
+            new = tree_map(change, *(getattr(t, n) for t in (tree, *others)))
+            object.__setattr__(made, n, new)
+        return made
     if isinstance(tree, (tuple, list)):
         items = [tree_map(change, *group) for group in zip(tree, *others)]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return None if tree is None else change(tree, *others)
+    numeric = isinstance(tree, (int, float, complex, np.ndarray, np.generic))
+    return change(tree, *others) if numeric else tree
 
 
 def is_float(leaf: Any) -> bool:
@@ -52,10 +65,12 @@ def flat(tree: Any) -> np.ndarray:
 
 
 def noise(tree: Any, rng: np.random.Generator) -> Any:
-    """Random numbers shaped and typed as the tree."""
+    """Random numbers shaped and typed as the tree; None in place of integers."""
 
     def draw(leaf):
         a = np.asarray(leaf)
+        if a.dtype.kind not in "fc":
+            return None
         value = rng.standard_normal(a.shape)
         return float(value) if isinstance(leaf, float) else a.dtype.type(value)
 
@@ -87,7 +102,7 @@ def along(args: tuple, wrt: tuple[int, ...], tangents: tuple, t: float) -> tuple
     """The arguments moved by `t` along the tangents, in float64."""
     moved = list(args)
     for i, v in zip(wrt, tangents):
-        moved[i] = tree_map(lambda a, d: _widen(a) + t * _widen(d), args[i], v)
+        moved[i] = tree_map(lambda a, d: a if d is None else _widen(a) + t * _widen(d), args[i], v)
     return tuple(moved)
 
 

@@ -74,6 +74,10 @@ def nested(pair, table, items):
 # --- what is exported ------------------------------------------------------------------------
 
 
+def test_differentiate_of_a_derivative_is_the_derivative() -> None:
+    assert differentiate(grad(lambda x: x * x), jit=False)(3.0) == 6.0
+
+
 def test_exports() -> None:
     names = {"differentiate", "grad", "value_and_grad", "jvp", "vjp", "source", "stop_gradient"}
     assert set(s2s_ad.__all__) == names

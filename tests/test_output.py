@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 import warnings
@@ -104,8 +105,40 @@ def views_and_versions(A, x, n):
     return np.sum(y * x) + A[1, 0]
 
 
+@dataclasses.dataclass
+class Shown:
+    x: object
+    items: object = None
+
+
+class Named:
+    def __init__(self, x):
+        self.x = x
+
+    def __repr__(self):
+        return f"Named<{self.x}>"
+
+
+def objects_and_lists(x, s, n):
+    items, out, doubled = [s, 1, x[0]], [], []
+    for i in range(n):
+        out.append(x[i])
+        doubled.append(2 * i)
+    print(items, {"a": s, "b": [1.0, x]}, (items, s), Shown(s), Shown(1.0, [s]), Named(s))
+    print([Named(s)], {"q": Named(1)}, str(items), f"{items} {Shown(s)!r} {Named(s)}", out, doubled)
+    print("%s %s" % (items, Named(s)), "{}".format(items), [], {}, [[s], []], "%s" % {"a": 1})  # noqa: UP030, UP031, UP032
+    before = f"{items} {x}"
+    items.append(5.0)
+    x[0] = 100.0
+    print(before, items)
+    for v in map(loud, x):
+        s = s + v
+    return x[1] * s
+
+
 X = np.array([0.5, 0.25, -1.0])
 CASES = {
+    "objects and lists": (objects_and_lists, (X, 0.5, 3)),
     "many forms": (many_forms, (X, 0.5, 3)),
     "no iteration": (many_forms, (X, 0.5, 0)),
     "views": (

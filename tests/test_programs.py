@@ -18,10 +18,12 @@ from tests.programs import (
     inplace,
     language,
     linalg,
+    lists,
     loops,
     mutation,
     normal,
     numbers,
+    objects,
     ode,
     statements,
     statistics,
@@ -30,7 +32,7 @@ from tests.programs import (
 
 NAMED = [
     p
-    for m in (ode, inplace, stencils, linalg, statistics, control, calls, mutation)
+    for m in (ode, inplace, stencils, linalg, statistics, control, calls, mutation, objects, lists)
     for p in m.PROGRAMS
 ]
 BROAD = [p for m in (elementwise, arrays, language, statements, loops, numbers) for p in m.PROGRAMS]
@@ -39,7 +41,7 @@ COMPILED = """
     van_der_pol lotka_volterra newton_sqrt running_product recurrence jacobi_2d gauss_seidel
     cholesky logistic_regression gmm safe_sqrt nested_exits helper_elsewhere closure
     cache_challenge read_overwrite_read row_view scatter swap_arguments store_pairs nested_walrus
-    nonlocal_accumulator break_with_live_values bits_of_integers
+    nonlocal_accumulator break_with_live_values bits_of_integers oscillator append_filtered
 """
 LEVELS = ("array", "kernel")
 

@@ -189,9 +189,11 @@ def tell(
     since: int | None = None,
 ) -> set[tuple[int, int]]:
     """Note for each joined array the identities that it may have, and the sources that these do not
-    tell it from; return such pairs of joined arrays."""
+    tell it from; return such pairs of joined arrays. (`arrays` come first among the places that
+    `pairs` counts; the others are objects.)"""
+    pairs = {pair for pair in pairs if max(pair) < len(arrays)}
     if not cx.exact:
-        return set(pairs)
+        return pairs
     for arr in arrays:
         dtype = arr.type.dtype
         for state, view in zip(states, arr.views):

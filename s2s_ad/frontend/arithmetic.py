@@ -11,17 +11,18 @@ from typing import Any
 
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import ShapeError, UnsupportedTypeError
+from s2s_ad.frontend.heap import plain
 from s2s_ad.frontend.memory import extent, read
 from s2s_ad.frontend.values import (
+    Box,
+    Record,
     View,
-    children,
     describe,
     is_array,
     is_atom,
     is_dynamic,
     is_number,
     is_scalar,
-    structure,
 )
 from s2s_ad.ir.build import i64, number
 from s2s_ad.ir.core import Atom, Lit, Var
@@ -349,7 +350,7 @@ def compare(cx: Context, prim: str, a: Any, b: Any, name: str = "t") -> Any:
     if (is_scalar(a) or is_array(a)) and (is_scalar(b) or is_array(b)):
         return binary(cx, prim, a, b, name)
     if prim in ("eq", "ne") and (is_dynamic(a) or is_dynamic(b)):
-        return _compare_items(cx, prim, a, b)
+        return _compare_unlike(cx, prim, a, b)
     if prim in ("eq", "ne"):
         try:
             return bool(PYTHON[prim](a, b))
@@ -359,23 +360,21 @@ def compare(cx: Context, prim: str, a: Any, b: Any, name: str = "t") -> Any:
     return None
 
 
-def _compare_items(cx: Context, prim: str, a: Any, b: Any) -> Any:
-    """`==` of containers, item by item; numbers are not equal to what is no number."""
-    left, right = children(a), children(b)
-    plain = (bool, int, float, complex, str, type(None))
-    if left is None or right is None:
-        if any(isinstance(v, plain) or is_atom(v) for v in (a, b)) and (left or right):
-            return prim == "ne"
-        if is_atom(a) or is_atom(b):
-            other = b if is_atom(a) else a
-            if other is None or isinstance(other, str):
-                return prim == "ne"
-        what = f"{describe(a)} and {describe(b)} cannot be compared"
-        return cx.fail(UnsupportedTypeError, what, "compare numbers")
-    same: Any = structure(a) == structure(b)
-    for x, y in zip(left[1], right[1]) if same else ():
-        same = both(cx, same, truth(cx, compare(cx, "eq", x, y)))
-    return same if prim == "eq" else logical_not(cx, same)
+def _compare_unlike(cx: Context, prim: str, a: Any, b: Any) -> Any:
+    """`==` of values of different kinds: Python's numbers, strings and None are not equal to
+    containers, nor to each other."""
+    simple = [_simple(cx, v) for v in (a, b)]
+    container = [isinstance(v, (tuple, Record, Box)) for v in (a, b)]
+    if any(simple) and all(s or c for s, c in zip(simple, container)):
+        return prim == "ne"
+    message = f"{describe(a)} and {describe(b)} cannot be compared"
+    return cx.fail(UnsupportedTypeError, message, "compare numbers")
+
+
+def _simple(cx: Context, value: Any) -> bool:
+    """True for Python's numbers, strings and None."""
+    known = is_number(value) or value is None or isinstance(value, str)
+    return known or (is_atom(value) and dtype_of(cx, value)[1])
 
 
 def negate(cx: Context, value: Any, name: str = "t") -> Any:
@@ -429,6 +428,7 @@ def as_bool(value: Any) -> Atom:
 
 def as_array(cx: Context, value: Any) -> Any:
     """A list or tuple of numbers (nested, too) as an array; anything else as it is."""
+    value = plain(cx, value)
     if not isinstance(value, (list, tuple)) or isinstance(value, str):
         return value
     items = [as_array(cx, v) for v in value]

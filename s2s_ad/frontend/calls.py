@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
+import math
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,16 @@ from typing import Any
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import expressions, jitted, output, registry, statements, text
+from s2s_ad.frontend import (
+    containers,
+    expressions,
+    jitted,
+    objects,
+    output,
+    registry,
+    statements,
+    text,
+)
 from s2s_ad.frontend.context import Context, Frame
 from s2s_ad.frontend.errors import (
     ArgumentError,
@@ -25,25 +34,31 @@ from s2s_ad.frontend.errors import (
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.fence import fence
-from s2s_ad.frontend.known import known
+from s2s_ad.frontend.heap import boxed, is_object, new_dict, plain
+from s2s_ad.frontend.known import given
 from s2s_ad.frontend.liveness import assigned, captured, rebinds
 from s2s_ad.frontend.source import Source, closure_of, source_of, unwrap
 from s2s_ad.frontend.values import (
     Bound,
+    Box,
     Conflict,
     Method,
     Partial,
-    Record,
     describe,
     is_array,
     is_atom,
     is_dynamic,
-    is_namedtuple,
     is_number,
 )
+from s2s_ad.instances import is_instance
 
 #: How deep a recursion may be, and how many calls it may make in all: each becomes code.
 DEPTH, COPIES = 64, 3000
+#: Builtin functions that ask an instance's class.
+SPECIAL = {
+    **{abs: "abs", float: "float", int: "int", complex: "complex", round: "round"},
+    **{math.floor: "floor", math.ceil: "ceil", math.trunc: "trunc"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +86,28 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
     if isinstance(fn, Partial):
         return call(cx, fn.function, [*fn.args, *args], {**fn.kwargs, **kwargs})
     if isinstance(fn, functools.partial):
-        first = [known(cx, a, None, "partial") for a in fn.args]
-        named = {k: known(cx, a, None, k) for k, a in fn.keywords.items()}
+        first = [given(cx, a, "partial", ("partial",)) for a in fn.args]
+        named = {k: given(cx, a, k, ("partial",)) for k, a in fn.keywords.items()}
         return call(cx, fn.func, [*first, *args], {**named, **kwargs})
     if getattr(fn, "__s2s_prim__", "") == "stop_gradient":
         return stop_gradient(cx, *args)
+    if fn is super:
+        return objects.super_of(cx, args)
     fn = jitted.resolve(fn)
     handler = registry.find(fn)
+    if handler is not None and fn in SPECIAL and args and is_object(args[0]):
+        return objects.unary(cx, SPECIAL[fn], args[0])
     if handler is not None:
         name = registry.label(fn)
         return registry.invoke(cx, name, handler, args, kwargs, fn)
     if isinstance(fn, type):
-        return construct(cx, fn, args, kwargs)
+        return objects.construct(cx, fn, args, kwargs)
+    if isinstance(fn, Box):
+        return objects.call_instance(cx, fn, args, kwargs)
     if isinstance(getattr(fn, "__self__", None), logging.Logger):
         return output.log_with(cx, fn, args, dict(kwargs))
     if isinstance(fn, types.MethodType):
-        owner = known(cx, fn.__self__, None, "self")
+        owner = given(cx, fn.__self__, "self", ("self",))
         return call(cx, fn.__func__, [owner, *args], kwargs)
     if jitted.is_generalised(fn):
         cx.fail(
@@ -110,12 +131,12 @@ def _library(fn: types.FunctionType) -> bool:
 def other(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """A callable that cannot be followed: a method of a known string or dict, or an error."""
     owner = getattr(fn, "__self__", None)
-    plain = isinstance(owner, (str, dict, tuple, list)) and not any(map(is_dynamic, args))
-    if plain and registry.label(fn) in STATIC_METHODS:
-        found = fn(*args)
-        return tuple(found) if registry.label(fn) in ("items", "keys", "values") else found
     if isinstance(owner, str) and registry.label(fn) == "format":
         return text.formatted(cx, owner, args, dict(kwargs))
+    args = [plain(cx, a) for a in args]
+    simple = isinstance(owner, (str, tuple)) and not any(map(is_dynamic, args))
+    if simple and registry.label(fn) in STATIC_METHODS:
+        return boxed(cx, fn(*args))
     if getattr(fn, "__module__", "") == "math" and args and all(map(is_number, args)):
         try:
             return fn(*args, **kwargs)
@@ -126,9 +147,7 @@ def other(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     return registry.unknown(cx, registry.label(fn), registry.function_names())
 
 
-STATIC_METHODS = (
-    "items keys values get lower upper startswith endswith strip split index count join".split()
-)
+STATIC_METHODS = "lower upper startswith endswith strip split index count join".split()
 
 
 def stop_gradient(cx: Context, value: Any) -> Any:
@@ -139,37 +158,13 @@ def stop_gradient(cx: Context, value: Any) -> Any:
 
 
 def call_method(cx: Context, fn: Method, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    if isinstance(fn.owner, Box):
+        method = containers.METHODS[fn.owner.cls, fn.name]
+        return registry.apply(cx, fn.name, method, [fn.owner, *args], kwargs)
     handler = registry.METHODS.get(fn.name)
     if handler is None:
         return registry.unknown(cx, fn.name, sorted(registry.METHODS))
     return registry.invoke(cx, fn.name, handler, [fn.owner, *args], kwargs)
-
-
-def construct(cx: Context, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """An instance of a dataclass or a named tuple."""
-    if issubclass(cls, BaseException):
-        return cls
-    if is_namedtuple(cls):
-        names, defaults = cls._fields, dict(cls._field_defaults)
-    elif dataclasses.is_dataclass(cls) and not hasattr(cls, "__post_init__"):
-        fields = dataclasses.fields(cls)
-        names = tuple(f.name for f in fields)
-        defaults = {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
-        for f in fields:
-            if f.default_factory is not dataclasses.MISSING:
-                defaults[f.name] = f.default_factory()
-    else:
-        return cx.fail(
-            UnsupportedCallError,
-            f"the class {cls.__name__!r} cannot be used here",
-            "use a dataclass or a named tuple for structured data",
-        )
-    given = dict(zip(names, args)) | dict(kwargs)
-    missing = [n for n in names if n not in given and n not in defaults]
-    if missing or len(args) > len(names) or set(given) - set(names):
-        cx.fail(ArgumentError, f"{cls.__name__} takes the fields {', '.join(names)}")
-    items = [given[n] if n in given else known(cx, defaults[n], None, n) for n in names]
-    return Record(cls, names, tuple(items))
 
 
 # --- following -----------------------------------------------------------------------------------
@@ -188,8 +183,8 @@ def call_function(
         cx.fail(SourceError, error.message, error.advice)
     frame = Frame(source, {}, fn.__globals__, dict(closure_of(fn)))
     fence(source, tuple(cx.chain))
-    positional = [known(cx, d, None, "default") for d in fn.__defaults__ or ()]
-    named = {k: known(cx, d, None, k) for k, d in (fn.__kwdefaults__ or {}).items()}
+    positional = [given(cx, d, "default", ("default",)) for d in fn.__defaults__ or ()]
+    named = {k: given(cx, d, k, ("default",)) for k, d in (fn.__kwdefaults__ or {}).items()}
     frame.locals = bind(cx, source, positional, named, args, kwargs)
     return run(cx, frame)
 
@@ -240,7 +235,7 @@ def bind(
     if spec.vararg is not None:
         names[spec.vararg.id], extra = tuple(extra), []
     if spec.kwarg is not None:
-        names[spec.kwarg.id], rest = rest, {}
+        names[spec.kwarg.id], rest = new_dict(cx, rest, spec.kwarg.id), {}
     missing = [n for n in (*positional, *keyword) if n not in names]
     if missing:
         cx.fail(ArgumentError, f"{source.name} misses {', '.join(map(repr, missing))}")
@@ -308,6 +303,27 @@ def result(cx: Context) -> Any:
             node=cx.frame.source.node,
         )
     return value
+
+
+def resolve(cx: Context, fn: Any) -> tuple[types.FunctionType, list[Any], dict[str, Any]]:
+    """The function that a callable calls, and the arguments that it brings along."""
+    if isinstance(fn, functools.partial):
+        inner, first, named = resolve(cx, fn.func)
+        more = [given(cx, a, "partial", ("partial",)) for a in fn.args]
+        by_name = {k: given(cx, a, k, ("partial",)) for k, a in fn.keywords.items()}
+        return inner, [*first, *more], {**named, **by_name}
+    if isinstance(fn, types.MethodType):
+        inner, first, named = resolve(cx, fn.__func__)
+        return inner, [given(cx, fn.__self__, "self", ("self",)), *first], named
+    fn = jitted.traceable(fn)
+    if isinstance(fn, (types.MethodType, functools.partial)):
+        return resolve(cx, fn)
+    if not isinstance(fn, types.FunctionType) and is_instance(fn) and callable(fn):
+        return resolve(cx, fn.__call__)
+    if not isinstance(fn, types.FunctionType):
+        name = getattr(fn, "__name__", type(fn).__name__)
+        raise SourceError(f"{name!r} is not a Python function, so there is no source to read")
+    return fn, [], {}
 
 
 def make_closure(cx: Context, node: gast.AST, name: str) -> Closure:

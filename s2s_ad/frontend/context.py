@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -13,7 +13,7 @@ from s2s_ad.errors import Loc, S2SError
 from s2s_ad.frontend.errors import UnsupportedTypeError
 from s2s_ad.frontend.facts import Facts, shifted, split_dim
 from s2s_ad.frontend.source import Source
-from s2s_ad.frontend.values import Cell, View, describe, is_atom
+from s2s_ad.frontend.values import Box, Cell, View, describe, is_atom
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, I64, Dim, Type
@@ -48,24 +48,37 @@ class Frame:
 @dataclass
 class State:
     """What a branch may change: memory, which cells are stale and the writes that made them so (see
-    aliasing.py), facts. `covers` are cells, one of which a cell is; `alias` those that may share
-    memory with it. `dead` says that this point cannot be reached."""
+    aliasing.py), facts, what objects hold (`heap`; the inner mappings are never written to), by how
+    much lists have grown. `covers` are cells, one of which a cell is; `alias` the cells that may
+    share memory with a cell, and the objects that an object may be; `outdated` are objects that may
+    have been written to as another, with the place. `dead`: this point cannot be reached."""
 
     memory: dict[Cell, Atom] = field(default_factory=dict)
     stale: dict[Cell, tuple[Any, ...]] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
     dead: bool = False
     covers: dict[Cell, tuple[Cell, ...]] = field(default_factory=dict)
-    alias: dict[Cell, frozenset[Cell]] = field(default_factory=dict)
+    alias: dict[Cell | Box, frozenset[Cell | Box]] = field(default_factory=dict)
+    heap: dict[Box, Mapping[str, Any]] = field(default_factory=dict)
+    outdated: dict[Box, Loc] = field(default_factory=dict)
+    grown: dict[Box, Any] = field(default_factory=dict)
 
-    def overlap(self, a: Cell, b: Cell) -> bool:
-        """True where two cells may share memory."""
+    def overlap(self, a: Cell | Box, b: Cell | Box) -> bool:
+        """True where two cells may share memory, or two objects may be one."""
         return a is b or b in self.alias.get(a, ())
 
     def fork(self) -> State:
-        memory, stale, covers = dict(self.memory), dict(self.stale), dict(self.covers)
-        facts = self.facts.fork()
-        return State(memory, stale, facts, self.dead, covers, dict(self.alias))
+        return State(
+            dict(self.memory),
+            dict(self.stale),
+            self.facts.fork(),
+            self.dead,
+            dict(self.covers),
+            dict(self.alias),
+            dict(self.heap),
+            dict(self.outdated),
+            dict(self.grown),
+        )
 
 
 class Context:
@@ -87,7 +100,7 @@ class Context:
         self.nonneg: set[Var] = set()
         self.affine: dict[Var, tuple[str, int]] = {}
         self.after: dict[Var, Var] = {}
-        self.blurred: set[frozenset[Cell]] = set()
+        self.blurred: set[frozenset[Cell | Box]] = set()
         self.numbers: dict[Cell, int] = {}  # the identities of cells, in the order of their use
         self.identity: dict[Cell, Atom] = {}  # of joined cells
         self.possible: dict[Cell, frozenset[int]] = {}
@@ -98,6 +111,9 @@ class Context:
         self.raised: dict[str, type[BaseException]] = {}  # the classes of `raise`, by name
         self.serial = 0
         self.captured: dict[int, tuple[Capture, View, Any]] = {}
+        self.kinds: dict[Box, Any] = {}  # what has been appended to lists
+        self.spent: list[Any] = []  # iterators that something has gone over
+        self.objects: dict[int, Box] = {}  # objects from around the function, by identity
         self.guards: dict[tuple, tuple[Callable[[], Any], Any]] = {}
 
     # -- locations and errors
@@ -147,17 +163,20 @@ class Context:
     def version(self, cell: Cell) -> Atom:
         return self.state.memory.get(cell, cell.initial)
 
-    def link(self, a: Cell, others: set[Cell], blurred: Collection[Cell] = ()) -> None:
-        """Record that `a` may share memory with `others`; with `blurred` in a way that identities
-        do not tell: a part of it, or another order."""
+    def link(
+        self, a: Cell | Box, others: Collection[Cell | Box], blurred: Collection[Cell | Box] = ()
+    ) -> None:
+        """Record that `a` may share memory with `others`, or may be one of them; with `blurred` in
+        a way that identities do not tell: a part of it, or another order."""
         alias = self.state.alias
-        alias[a] = alias.get(a, frozenset()) | (others - {a})
-        for b in others - {a}:
+        others = frozenset(others) - {a}
+        alias[a] = alias.get(a, frozenset()) | others
+        for b in others:
             alias[b] = alias.get(b, frozenset()) | {a}
-        self.blurred.update(frozenset((a, b)) for b in blurred)
+        self.blurred.update(frozenset((a, b)) for b in blurred if b is not a)
 
     def link_part(self, a: Cell, view: View) -> None:
-        """Record that the new cell `a` may share memory with a part of what `view` is a part of."""
+        """Record that the cell `a` may share memory with a part of what `view` is a part of."""
         others = {view.cell} | self.state.alias.get(view.cell, frozenset())
         self.link(a, others, others)
 

@@ -78,7 +78,7 @@ class ArgumentError(S2SError):
 
 
 class MutationError(S2SError):
-    """A write to something that is not an array: an attribute, a dict, a list, a tuple."""
+    """A write to something that cannot change: a tuple, a frozen dataclass, a class."""
 
     code = "S2S013"
 
@@ -87,6 +87,12 @@ class SubscriptError(S2SError):
     """A subscript that the IR cannot express."""
 
     code = "S2S014"
+
+
+class GrowthError(S2SError):
+    """A list that grows in a way that cannot become an array: in a `while`, with mixed items."""
+
+    code = "S2S015"
 
 
 ALL = (
@@ -104,4 +110,5 @@ ALL = (
     ArgumentError,
     MutationError,
     SubscriptError,
+    GrowthError,
 )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import builtins
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gast
 
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, iteration, subscripts, text
+from s2s_ad.frontend import (
+    calls,
+    comparisons,
+    containers,
+    iteration,
+    objects,
+    registry,
+    subscripts,
+    text,
+)
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
     PathError,
@@ -21,25 +29,31 @@ from s2s_ad.frontend.errors import (
     UnsupportedTypeError,
 )
 from s2s_ad.frontend.flow import choose, short_circuit
+from s2s_ad.frontend.heap import is_dict, is_list, is_object, items_of, new_dict, new_list
 from s2s_ad.frontend.known import attribute, known, lookup
 from s2s_ad.frontend.linear import matmul
 from s2s_ad.frontend.memory import extent, read, transposed
 from s2s_ad.frontend.registry import METHODS, unknown
 from s2s_ad.frontend.subscripts import Slice
 from s2s_ad.frontend.values import (
+    UNDEFINED,
     Bound,
+    Box,
     Conflict,
     Maybe,
     Method,
+    Partial,
     Range,
     Record,
+    Rows,
+    Super,
     Text,
     describe,
     is_array,
     is_atom,
     is_dynamic,
+    is_namedtuple,
     is_number,
-    is_scalar,
 )
 from s2s_ad.ir.core import Lit
 from s2s_ad.ir.types import BOOL, DTYPES
@@ -52,14 +66,6 @@ BINARY = {
     gast.FloorDiv: "floordiv",
     gast.Mod: "mod",
     gast.Pow: "pow",
-}
-COMPARE = {
-    gast.Eq: "eq",
-    gast.NotEq: "ne",
-    gast.Lt: "lt",
-    gast.LtE: "le",
-    gast.Gt: "gt",
-    gast.GtE: "ge",
 }
 BITS = {
     gast.BitAnd: "bit_and",
@@ -111,11 +117,21 @@ def binary_op(cx: Context, node: gast.BinOp) -> Any:
 
 def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     """`a op b`."""
+    if isinstance(op, gast.Mod) and isinstance(a, str):
+        return text.percent(cx, a, b)
+    if is_object(a) or is_object(b):
+        return objects.operator(cx, type(op).__name__, a, b)
+    if is_dict(a) and is_dict(b) and isinstance(op, gast.BitOr):
+        return new_dict(cx, {**items_of(cx, a), **items_of(cx, b)})
+    if is_list(a) or is_list(b):
+        found = _list_op(cx, op, a, b)
+        if found is not None:
+            return found
     if isinstance(op, gast.MatMult):
         return matmul(cx, a, b)
     if type(op) in BITS:
         return bits(cx, BITS[type(op)], a, b)
-    kinds = (str, Text, tuple, list)
+    kinds = (str, Text, tuple)
     sequences = isinstance(a, kinds) or isinstance(b, kinds)
     if sequences and not (is_array(a) or is_array(b)):
         return _sequence_op(cx, op, a, b)
@@ -124,14 +140,26 @@ def operate(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     return ar.binary(cx, BINARY[type(op)], ar.as_array(cx, a), ar.as_array(cx, b))
 
 
+def _list_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
+    """`list + list` and `list * n`; None for what NumPy makes of a list."""
+    if isinstance(op, gast.Add) and is_list(a) and is_list(b):
+        return containers.joined(cx, a, b)
+    if is_list(b) and not is_list(a):
+        a, b = b, a
+    count = type(b) in (int, bool) or (is_atom(b) and b.type.dtype in ("i64", "bool"))
+    if isinstance(op, gast.Mult) and count:
+        return containers.repeated(cx, a, b)
+    if not is_array(b):
+        cx.fail(UnsupportedTypeError, f"no such operation on {describe(a)} and {describe(b)}")
+    return None
+
+
 def _sequence_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
     strings = isinstance(a, (str, Text)) and isinstance(b, (str, Text))
     if isinstance(op, gast.Add) and strings:
         return text.joined([a, b])
     if isinstance(op, gast.Add) and type(a) is type(b):
         return a + b
-    if isinstance(op, gast.Mod) and isinstance(a, str):
-        return text.percent(cx, a, b)
     if isinstance(op, gast.Mult) and (type(a) is int or type(b) is int):
         return a * b
     return cx.fail(UnsupportedTypeError, f"no such operation on {describe(a)} and {describe(b)}")
@@ -139,7 +167,7 @@ def _sequence_op(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
 
 def bits(cx: Context, prim: str, a: Any, b: Any) -> Any:
     """`&`, `|`, `^` on bools and integers, `<<` and `>>` on integers."""
-    if isinstance(a, (frozenset, dict)) and type(a) is type(b) and not is_dynamic((a, b)):
+    if isinstance(a, frozenset) and isinstance(b, frozenset):
         return ar.PYTHON[prim](a, b)
     return ar.bitwise(cx, prim, ar.as_array(cx, a), ar.as_array(cx, b))
 
@@ -147,13 +175,41 @@ def bits(cx: Context, prim: str, a: Any, b: Any) -> Any:
 def unary_op(cx: Context, node: gast.UnaryOp) -> Any:
     value = evaluate(cx, node.operand)
     if isinstance(node.op, gast.Not):
-        return ar.logical_not(cx, value)
+        return ar.logical_not(cx, truth(cx, value))
+    if is_object(value):
+        return objects.unary(cx, objects.UNARY[type(node.op).__name__], value)
     if isinstance(node.op, gast.UAdd):
         ar.dtype_of(cx, value)
         return cx.fresh(read(cx, value)) if is_array(value) else value
     if isinstance(node.op, gast.USub):
         return ar.negate(cx, value)
     return ar.inverted(cx, value)
+
+
+def truth(cx: Context, value: Any) -> Any:
+    """`bool(value)`: a Python bool where it is known, else a bool atom."""
+    if is_object(value):
+        value = objects.truth(cx, value)
+    elif is_list(value) or is_dict(value):
+        items = items_of(cx, value)
+        value = items.length if isinstance(items, Rows) else len(items)
+    return ar.truth(cx, value)
+
+
+def condition(cx: Context, node: gast.AST) -> Any:
+    """The truth of an expression, of which nothing but the truth is asked."""
+    if not isinstance(node, gast.BoolOp):
+        return truth(cx, evaluate(cx, node))
+    prim = "and" if isinstance(node.op, gast.And) else "or"
+
+    def rest(values: list[gast.AST]) -> Any:
+        first = condition(cx, values[0])
+        return (
+            first if len(values) == 1 else short_circuit(cx, prim, first, lambda: rest(values[1:]))
+        )
+
+    with cx.at(node):
+        return rest(node.values)
 
 
 def bool_op(cx: Context, node: gast.BoolOp) -> Any:
@@ -164,94 +220,25 @@ def bool_op(cx: Context, node: gast.BoolOp) -> Any:
         first = evaluate(cx, values[0])
         if len(values) == 1:
             return first
-        truth = ar.truth(cx, first)
-        if isinstance(truth, bool):
-            return rest(values[1:]) if truth == is_and else first
+        known = truth(cx, first)
+        if isinstance(known, bool):
+            return rest(values[1:]) if known == is_and else first
         if is_atom(first) and first.type == BOOL:
             return short_circuit(cx, "and" if is_and else "or", first, lambda: rest(values[1:]))
         if is_and:
-            return choose(cx, truth, lambda: rest(values[1:]), lambda: first)
-        return choose(cx, truth, lambda: first, lambda: rest(values[1:]))
+            return choose(cx, known, lambda: rest(values[1:]), lambda: first)
+        return choose(cx, known, lambda: first, lambda: rest(values[1:]))
 
     return rest(node.values)
 
 
 def compare(cx: Context, node: gast.Compare) -> Any:
-    """A comparison, chained ones too: `a < b < c` evaluates b once, and c only where it matters."""
-
-    def rest(left: Any, k: int) -> Any:
-        right = _container_or_value(cx, node.ops[k], node.comparators[k])
-        first = compare_two(cx, node.ops[k], left, right)
-        if k + 1 == len(node.ops):
-            return first
-        if is_array(first):
-            ar.truth(cx, first)
-        return short_circuit(cx, "and", first, lambda: rest(right, k + 1))
-
-    return rest(evaluate(cx, node.left), 0)
-
-
-def _container_or_value(cx: Context, op: gast.AST, node: gast.AST) -> Any:
-    """What stands on the right; for `in`, a set of run-time numbers is as good as a tuple."""
-    if isinstance(op, (gast.In, gast.NotIn)) and isinstance(node, gast.Set):
-        return tuple(_items(cx, node.elts))
-    return evaluate(cx, node)
-
-
-def compare_two(cx: Context, op: gast.AST, a: Any, b: Any) -> Any:
-    if type(op) in COMPARE:
-        return ar.compare(cx, COMPARE[type(op)], a, b)
-    negative = isinstance(op, (gast.IsNot, gast.NotIn))
-    if isinstance(op, (gast.Is, gast.IsNot)):
-        if is_scalar(a) and is_scalar(b) and not (type(a) is bool and type(b) is bool):
-            cx.fail(UnsupportedTypeError, "`is` on numbers is not supported", "use ==")
-        return (a is b or (is_array(a) and a == b)) != negative
-    found = contains(cx, b, a)
-    return ar.logical_not(cx, found) if negative else found
-
-
-def contains(cx: Context, container: Any, value: Any) -> Any:
-    """`value in container`."""
-    if isinstance(container, dict):
-        container = tuple(container)
-    known = (tuple, list, frozenset, str, range)
-    if isinstance(container, known) and not is_dynamic(container) and not is_dynamic(value):
-        try:
-            return (value.value if isinstance(value, Lit) else value) in container
-        except TypeError as error:
-            cx.fail(UnsupportedTypeError, f"`in`: {error}")
-    if is_array(container):
-        return calls.call(cx, builtins.any, [ar.compare(cx, "eq", container, value)], {})
-    if isinstance(container, range):
-        container = Range(container.start, container.stop, container.step)
-    if isinstance(container, Range):
-        return _in_range(cx, container, value)
-    if not isinstance(container, (tuple, list, frozenset)):
-        cx.fail(UnsupportedTypeError, f"`in` {describe(container)} needs a value that is known")
-    found: Any = False
-    for item in container:
-        found = short_circuit(cx, "or", found, lambda i=item: _same_item(cx, value, i))
-    return found
-
-
-def _same_item(cx: Context, a: Any, b: Any) -> Any:
-    return True if a is b and not is_scalar(a) else ar.truth(cx, ar.compare(cx, "eq", a, b))
-
-
-def _in_range(cx: Context, values: Range, value: Any) -> Any:
-    if not (is_scalar(value) and ar.KIND[ar.dtype_of(cx, value)[0]] < 2):
-        cx.fail(UnsupportedTypeError, f"{describe(value)} in a range", "compare with its bounds")
-    n = iteration.length(cx, values.start, values.stop, values.step)
-    offset = ar.binary(cx, "sub", value, values.start)
-    place = ar.binary(cx, "floordiv", offset, values.step)
-    whole = ar.compare(cx, "eq", ar.binary(cx, "mul", place, values.step), offset)
-    inside = ar.both(cx, ar.compare(cx, "ge", place, 0), ar.compare(cx, "lt", place, n))
-    return ar.both(cx, whole, inside)
+    return comparisons.compare(cx, node)
 
 
 def if_exp(cx: Context, node: gast.IfExp) -> Any:
-    truth = ar.truth(cx, evaluate(cx, node.test))
-    value = choose(cx, truth, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse))
+    known = condition(cx, node.test)
+    value = choose(cx, known, lambda: evaluate(cx, node.body), lambda: evaluate(cx, node.orelse))
     if isinstance(value, Conflict):
         cx.fail(PathError, value.message.replace("the function's result", "this expression"))
     return value
@@ -271,9 +258,17 @@ def get_attribute(cx: Context, value: Any, attr: str) -> Any:
         return record_attribute(cx, value, attr)
     if is_number(value) and attr in ("real", "imag"):
         return getattr(value, attr)
-    if isinstance(value, dict) and attr in ("items", "keys", "values", "get"):
-        return getattr(value, attr)
-    if isinstance(value, (tuple, list, calls.Closure, Method)):
+    if is_object(value):
+        return objects.get_attribute(cx, value, attr)
+    if isinstance(value, Super):
+        return objects.super_attribute(cx, value, attr)
+    if isinstance(value, Box) and (value.cls, attr) in containers.METHODS:
+        return Method(value, attr)
+    if isinstance(value, type) and not is_namedtuple(value):
+        member = objects.member_of(value, attr)
+        if member is not UNDEFINED:
+            return objects.bound_member(cx, value, None, attr, member)
+    if isinstance(value, (tuple, Box, calls.Closure, Method)):
         cx.fail(UnsupportedCallError, f"{describe(value)} has no supported attribute {attr!r}")
     return attribute(cx, value, attr)
 
@@ -330,7 +325,7 @@ def slice_of(cx: Context, node: gast.Slice) -> Slice:
 def index_items(cx: Context, index: Any) -> list[Any]:
     """A subscript as a list of items; lists in it are index arrays."""
     items = list(index) if type(index) is tuple else [index]
-    return [ar.as_array(cx, i) if isinstance(i, list) else i for i in items]
+    return [ar.as_array(cx, i) if is_list(i) else i for i in items]
 
 
 def get_item(cx: Context, value: Any, index: Any) -> Any:
@@ -338,15 +333,26 @@ def get_item(cx: Context, value: Any, index: Any) -> Any:
         return subscripts.get(cx, value, index_items(cx, index))
     if isinstance(value, Record):
         value = value.items
-    if isinstance(value, dict):
-        if is_dynamic(index) or index not in value:
-            cx.fail(SubscriptError, f"the dict has no key {describe(index)}")
-        return value[index]
-    if isinstance(value, (tuple, list, str, range)):
+    if is_dict(value):
+        return containers.get_dict_item(cx, value, index)
+    if is_list(value):
+        return containers.get_list_item(cx, value, index)
+    if is_object(value):
+        found = objects.try_special(cx, value, "__getitem__", python_index(index))
+        if found is not NotImplemented:
+            return found
+    if isinstance(value, (tuple, str, range)):
         return _sequence_item(cx, value, index)
     if isinstance(value, Range) and index == Slice(None, None, -1):
         return iteration.backwards(cx, value)
     return cx.fail(UnsupportedTypeError, f"{describe(value)} cannot be subscripted")
+
+
+def python_index(index: Any) -> Any:
+    """A subscript as a method gets it."""
+    if isinstance(index, Slice):
+        return slice(index.start, index.stop, index.step)
+    return index
 
 
 def _sequence_item(cx: Context, value: Any, index: Any) -> Any:
@@ -373,91 +379,71 @@ def _sequence_item(cx: Context, value: Any, index: Any) -> Any:
 
 
 def tuple_of(cx: Context, node: gast.Tuple) -> tuple:
-    return tuple(_items(cx, node.elts))
+    return tuple(items_in(cx, node.elts))
 
 
-def list_of(cx: Context, node: gast.List) -> list:
-    return _items(cx, node.elts)
+def list_of(cx: Context, node: gast.List) -> Box:
+    return new_list(cx, items_in(cx, node.elts))
+
+
+def argument(cx: Context, node: gast.AST) -> Any:
+    """The value of something that is gone over once, at once: there, a generator is a list."""
+    if isinstance(node, gast.GeneratorExp):
+        with cx.at(node):
+            return comprehension(cx, node)
+    return evaluate(cx, node)
 
 
 def set_of(cx: Context, node: gast.Set) -> Any:
-    items = _items(cx, node.elts)
+    items = items_in(cx, node.elts)
     if any(map(is_dynamic, items)):
         cx.fail(StaticValueError, "the items of a set must be known when compiling", "use a tuple")
     return frozenset(i.value if isinstance(i, Lit) else i for i in items)
 
 
-def _items(cx: Context, nodes: list[gast.AST]) -> list[Any]:
+def items_in(
+    cx: Context,
+    nodes: list[gast.AST],
+    value: Callable[[Context, gast.AST], Any] = evaluate,
+) -> list[Any]:
     out: list[Any] = []
     for item in nodes:
         if isinstance(item, gast.Starred):
-            out.extend(iteration.static_items(cx, evaluate(cx, item.value)))
+            out.extend(iteration.static_items(cx, argument(cx, item.value)))
         else:
-            out.append(evaluate(cx, item))
+            out.append(value(cx, item))
     return out
 
 
-def dict_of(cx: Context, node: gast.Dict) -> dict:
+def dict_of(cx: Context, node: gast.Dict) -> Box:
     out: dict = {}
     for key, value in zip(node.keys, node.values):
         if key is None:
-            out.update(evaluate(cx, value))
+            out.update(containers.pairs_of(cx, evaluate(cx, value)))
             continue
-        found = evaluate(cx, key)
-        if is_dynamic(found):
-            cx.fail(StaticValueError, "the key of a dict must be known when compiling")
-        out[found] = evaluate(cx, value)
-    return out
-
-
-def comprehension(cx: Context, node: gast.AST) -> Any:
-    """A comprehension over what is known, item by item, now. Its variables are its own."""
-    frame = cx.frame
-    outer = dict(frame.locals)
-    found: list[Any] = []
-    for _ in _bindings(cx, node.generators):
-        if isinstance(node, gast.DictComp):
-            found.append((evaluate(cx, node.key), evaluate(cx, node.value)))
-        else:
-            found.append(evaluate(cx, node.elt))
-    for target in set(frame.locals) - set(outer):
-        del frame.locals[target]
-    frame.locals.update({k: v for k, v in outer.items() if frame.locals.get(k) is not v})
-    return dict(found) if isinstance(node, gast.DictComp) else found
-
-
-def _bindings(cx: Context, generators: list[gast.comprehension]) -> Iterator[None]:
-    from s2s_ad.frontend.statements import bind_target
-
-    if not generators:
-        yield
-        return
-    first, rest = generators[0], generators[1:]
-    for item in iteration.static_items(cx, evaluate(cx, first.iter)):
-        bind_target(cx, first.target, item)
-        if all(_known_test(cx, test) for test in first.ifs):
-            yield from _bindings(cx, rest)
-
-
-def _known_test(cx: Context, node: gast.AST) -> bool:
-    truth = ar.truth(cx, evaluate(cx, node))
-    if not isinstance(truth, bool):
-        cx.fail(
-            StaticValueError, "the condition of a comprehension must be known", "use a for loop"
-        )
-    return truth
+        out[containers.key_of(cx, evaluate(cx, key))] = evaluate(cx, value)
+    return new_dict(cx, out)
 
 
 # --- calls ---------------------------------------------------------------------------------------
 
 
+def followed(fn: Any) -> bool:
+    """True for what is interpreted when it is called: it might go over an argument twice."""
+    kinds = (types.FunctionType, types.MethodType, Bound, Box, Partial, calls.Closure)
+    return isinstance(fn, kinds) and registry.find(fn) is None
+
+
 def call(cx: Context, node: gast.Call) -> Any:
     fn = evaluate(cx, node.func)
-    args = _items(cx, node.args)
+    args = items_in(cx, node.args, evaluate if followed(fn) else argument)
     kwargs: dict[str, Any] = {}
     for keyword in node.keywords:
         value = evaluate(cx, keyword.value)
-        kwargs.update(value if keyword.arg is None else {keyword.arg: value})
+        if keyword.arg is None:
+            kwargs.update(containers.pairs_of(cx, value))
+        else:
+            kwargs[keyword.arg] = value
     return calls.call(cx, fn, args, kwargs)
 
 
@@ -499,6 +485,20 @@ def import_of(cx: Context, module: str, item: str = "") -> Any:
     return attribute(cx, found, item) if item else known(cx, found, None, module)
 
 
+def generator(cx: Context, node: gast.AST) -> Any:
+    return cx.fail(
+        UnsupportedSyntaxError,
+        "a generator expression is supported as the argument of a builtin function, and in a for",
+        "write a list: [… for …]",
+    )
+
+
+def comprehension(cx: Context, node: gast.AST) -> Any:
+    from s2s_ad.frontend import comprehensions
+
+    return comprehensions.comprehension(cx, node)
+
+
 HANDLERS: dict[type, Callable[[Context, Any], Any]] = {
     gast.Constant: constant,
     gast.Name: name,
@@ -515,7 +515,7 @@ HANDLERS: dict[type, Callable[[Context, Any], Any]] = {
     gast.Dict: dict_of,
     gast.Set: set_of,
     gast.ListComp: comprehension,
-    gast.GeneratorExp: comprehension,
+    gast.GeneratorExp: generator,
     gast.DictComp: comprehension,
     gast.Call: call,
     gast.Lambda: lambda_of,

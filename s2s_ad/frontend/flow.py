@@ -15,22 +15,33 @@ from typing import Any
 from s2s_ad.frontend.aliasing import Path, Write, bring_up_to_date, covers, join_stale, placed, tell
 from s2s_ad.frontend.arithmetic import as_bool, both, logical_not
 from s2s_ad.frontend.context import Context, State
+from s2s_ad.frontend.growth import most_grown, of_one_length
+from s2s_ad.frontend.heap import current, put
 from s2s_ad.frontend.join import (
     UNDEFINED,
     Arr,
     Joiner,
     Keep,
-    changed_cells,
-    find_sources,
+    hint,
     leaf_type,
     leaves_of,
     lift,
     lower,
-    new_cells,
-    sharing,
+    new_places,
+    places_of,
 )
 from s2s_ad.frontend.liveness import Names
-from s2s_ad.frontend.values import Cell, is_atom, same
+from s2s_ad.frontend.sharing import (
+    changed_cells,
+    changed_slots,
+    find_sources,
+    join_links,
+    new_links,
+    outdated_after,
+    placed_boxes,
+    sharing,
+)
+from s2s_ad.frontend.values import Cell, Slot, is_atom, same
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Eqn, Lit, Region
 from s2s_ad.ir.prims import has_effect
@@ -129,22 +140,31 @@ def _emit_if(
 
 def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | None) -> None:
     """Emit the `if` of two interpreted paths and go on from both."""
-    base, older, joiner = cx.state, a.older, Joiner(cx, cx.state.facts)
-    shapes: dict[str, Any] = {}
+    base, older = cx.state, a.older
+    joiner = Joiner(cx, base.facts, (a.state, b.state), older)
+    shapes: dict[Any, Any] = {}
+    changed = dict.fromkeys(s for p in (a, b) for s in changed_slots(base, p.state, older))
+    for slot in changed:
+        of_one_length(cx, slot, [(p.state, lambda p=p: within(cx, p)) for p in (a, b)])
     kept = cx.frame.captured
     for name in dict.fromkeys([*cx.frame.locals, *a.locals, *b.locals]):
         va, vb = a.locals.get(name, UNDEFINED), b.locals.get(name, UNDEFINED)
         if live is None or name in live | kept or name.startswith("%") or same(va, vb):
             shapes[name] = joiner.widen(Keep(va), vb, name)
-    leaves = leaves_of(shapes)
-    arrays = [leaf for leaf in leaves if isinstance(leaf, Arr)]
+    for slot in changed:
+        va, vb = current(a.state, {}, slot), current(b.state, {}, slot)
+        shapes[slot] = joiner.widen(Keep(va), vb, hint(slot))
+    leaves, places = leaves_of(shapes), places_of(shapes)
+    arrays = [place for place in places if isinstance(place, Arr)]
     states = (a.state, b.state)
-    find_sources(arrays, states, older)
-    pairs = sharing(arrays, states)
+    find_sources(places, states, older)
+    pairs = sharing(places, states)
     unclear = tell(cx, arrays, states, pairs)
     paths = [Path(p.state, partial(within, cx, p), k) for k, p in enumerate((a, b))]
     stale = joined_stale(cx, paths, arrays, older)
     cover = covers(paths, arrays, older)
+    outdated = outdated_after(states, places, older)
+    links = new_links(base, a.state, older) | new_links(base, b.state, older)
     cells = sorted(
         {*changed_cells(base, a.state, older), *changed_cells(base, b.state, older)},
         key=lambda c: c.serial,
@@ -152,15 +172,22 @@ def join_branches(cx: Context, cond: Atom, a: Branch, b: Branch, live: Names | N
     slots = [_slots(cx, p, shapes, cells) for p in (a, b)]
     hints = {**{k: (n, leaf_type(k)) for k, n in leaves.items()}}
     hints |= {c: (c.name, c.type) for c in cells}
+    grown = most_grown(cx, a.state, b.state, (a.builder.eqns, b.builder.eqns))
     atoms = _merge(cx, cond, a, b, slots, hints)
-    new_cells(cx, arrays, atoms, pairs, unclear)
-    cx.frame.locals = {
-        n: v for n, s in shapes.items() if (v := lift(cx, s, atoms)) is not UNDEFINED
-    }
     memory = {**base.memory, **{c: atoms[c] for c in cells}}
-    found = {c: tuple(arr.cell for arr in arrs) for c, arrs in cover.items()}
-    known = {**base.covers, **found}
-    cx.state = State(memory, placed(stale), base.facts, False, known, base.alias)
+    names = cx.frame.locals = {}
+    cx.state = State(memory, facts=base.facts, covers=base.covers, alias=base.alias, grown=grown)
+    cx.state.heap = dict(base.heap)
+    new_places(cx, places, atoms, pairs, unclear)
+    join_links(cx, links)
+    cx.state.stale, cx.state.outdated = placed(stale), placed_boxes(outdated)
+    cx.state.covers.update((c, tuple(arr.cell for arr in arrs)) for c, arrs in cover.items())
+    for key, shape in shapes.items():
+        value = lift(cx, shape, atoms)
+        if isinstance(key, Slot):
+            put(cx.state, key.box, key.field, value)
+        elif value is not UNDEFINED:
+            names[key] = value
 
 
 def joined_stale(
@@ -175,12 +202,12 @@ def joined_stale(
     return stale
 
 
-def _slots(cx: Context, path: Branch, shapes: Mapping[str, Any], cells: list[Cell]) -> dict:
+def _slots(cx: Context, path: Branch, shapes: Mapping[Any, Any], cells: list[Cell]) -> dict:
     """What a path gives for every leaf and every cell."""
     atoms: dict[Any, Atom] = {}
     with within(cx, path):
-        for name, shape in shapes.items():
-            lower(cx, shape, path.locals.get(name, UNDEFINED), atoms)
+        for key, shape in shapes.items():
+            lower(cx, shape, current(path.state, path.locals, key), atoms)
     return {**atoms, **{c: path.version(c) for c in cells}}
 
 
@@ -273,9 +300,10 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
     if isinstance(first, bool):
         return second() if first == (prim == "and") else first
     trial = run_branch(cx, _put(cx, second))
-    value = trial.locals["%expr"]
+    value = trial.locals.get("%expr")
     truth = isinstance(value, bool) or (is_atom(value) and value.type == BOOL)
     if truth and _plain(cx, trial):
+        cx.state.heap = trial.state.heap  # objects made on the way
         cx.builder.eqns.extend(trial.builder.eqns)
         return both(cx, first, value, prim)
     if prim == "and":
@@ -286,5 +314,7 @@ def short_circuit(cx: Context, prim: str, first: Any, second: Callable[[], Any])
 def _plain(cx: Context, branch: Branch) -> bool:
     eqns: list[Eqn] = branch.builder.eqns
     if not same({**branch.locals, "%expr": None}, {**cx.frame.locals, "%expr": None}):
+        return False
+    if changed_slots(cx.state, branch.state, branch.older):
         return False
     return all(e.prim in PLAIN and not e.out.type.is_array for e in eqns) and not branch.state.dead

@@ -10,20 +10,23 @@ from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import StaticValueError, UnsupportedTypeError
 from s2s_ad.frontend.facts import shifted
+from s2s_ad.frontend.heap import filled, is_list, is_object, items_of, plain
 from s2s_ad.frontend.memory import element, extent
 from s2s_ad.frontend.values import (
     Enumerate,
     Indices,
+    Iterator,
     Mapped,
     Range,
     Record,
     Reversed,
+    Rows,
     Zip,
     describe,
     is_array,
     is_number,
 )
-from s2s_ad.ir.core import Lit
+from s2s_ad.ir.core import Lit, Var
 
 
 @dataclass(frozen=True)
@@ -40,31 +43,67 @@ class Counted:
         return self.start == 0 and self.step == 1
 
 
-def known_items(value: Any) -> list[Any] | None:
+def itself(i: Any) -> Any:
+    """The item of a range that is counted through."""
+    return i
+
+
+def known_items(cx: Context, value: Any) -> list[Any] | None:
     """The items of an iterable whose items are all known one by one; None for another."""
+    value = plain(cx, value)
     if isinstance(value, (tuple, list, str)):
         return list(value)
     if isinstance(value, dict):
         return list(value)
     if isinstance(value, Record):
         return list(value.items)
+    if isinstance(value, Iterator):
+        return known_items(cx, value.item)
     if isinstance(value, Enumerate):
-        items = known_items(value.item)
+        items = known_items(cx, value.item)
         start = value.start
         return None if items is None else [(start + k, item) for k, item in enumerate(items)]
     if isinstance(value, Reversed):
-        items = known_items(value.item)
+        items = known_items(cx, value.item)
         return None if items is None else items[::-1]
     if isinstance(value, Zip):
-        columns = [list(v) if isinstance(v, range) else known_items(v) for v in value.items]
+        columns = [list(v) if isinstance(v, range) else known_items(cx, v) for v in value.items]
         all_ranges = all(isinstance(v, range) for v in value.items)
         return None if None in columns or all_ranges else list(zip(*columns))
     return None
 
 
+def spend(cx: Context, value: Any) -> None:
+    """Go over an iterable. Python's iterators are empty the second time."""
+    if isinstance(value, (Enumerate, Zip, Reversed, Mapped, Iterator)):
+        if any(value is other for other in cx.spent):
+            cx.fail(
+                UnsupportedTypeError,
+                f"the {type(value).__name__.lower()} object is gone over a second time, when it is "
+                "empty",
+                "write it where it is used, or make it a list: list(…)",
+            )
+        cx.spent.append(value)
+    if isinstance(value, (Enumerate, Reversed, Mapped, Iterator)):
+        spend(cx, value.item)
+    elif isinstance(value, Zip):
+        for item in value.items:
+            spend(cx, item)
+
+
 def static_items(cx: Context, value: Any) -> list[Any]:
     """The items of an iterable, now: ranges, and arrays of known length, are unrolled."""
-    items = known_items(value)
+    spend(cx, value)
+    return unrolled_items(cx, value)
+
+
+def unrolled_items(cx: Context, value: Any) -> list[Any]:
+    """`static_items` of what has been counted as gone over."""
+    if is_object(value):
+        from s2s_ad.frontend.containers import iterable
+
+        value = iterable(cx, value)
+    items = known_items(cx, value)
     if items is not None:
         return items
     if isinstance(value, range):
@@ -82,10 +121,13 @@ def static_items(cx: Context, value: Any) -> list[Any]:
 
 def counted(cx: Context, value: Any) -> Counted:
     """An iterable that a loop counts through."""
+    if is_list(value):
+        rows = items_of(cx, value)
+        return Counted(0, rows.length, 1, lambda i: row(cx, items_of(cx, value), i))
     if isinstance(value, range):
-        return Counted(value.start, value.stop, value.step, lambda i: i)
+        return Counted(value.start, value.stop, value.step, itself)
     if isinstance(value, Range):
-        return Counted(value.start, value.stop, value.step, lambda i: i)
+        return Counted(value.start, value.stop, value.step, itself)
     if is_array(value):
         n = extent(cx, value, 0)
         return Counted(0, n, 1, lambda i: element(cx, value, cx.index(i)))
@@ -101,9 +143,19 @@ def counted(cx: Context, value: Any) -> Counted:
         return Counted(0, over.stop, 1, lambda i: over.item(ar.binary(cx, "sub", last, i)))
     if isinstance(value, Mapped):
         return _mapped(cx, value)
+    if isinstance(value, Iterator):
+        return counted(cx, value.item)
     if isinstance(value, Indices):
         return _indices(cx, value)
     return cx.fail(UnsupportedTypeError, f"a loop over {describe(value)} is not supported")
+
+
+def row(cx: Context, rows: Rows, index: Any) -> Any:
+    """An item of a list whose length is known when running."""
+    found = element(cx, filled(cx, rows), cx.index(index))
+    if rows.weak and isinstance(found, Var):
+        cx.weak.add(found)
+    return found
 
 
 def _indices(cx: Context, value: Indices) -> Counted:
@@ -159,7 +211,7 @@ def _zip(cx: Context, value: Zip) -> Counted:
 
 
 def _column(cx: Context, value: Any) -> Counted:
-    items = known_items(value)
+    items = known_items(cx, value)
     if items is not None:
         cx.fail(
             StaticValueError,

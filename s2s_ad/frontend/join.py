@@ -1,14 +1,15 @@
 """Joining the values of two paths, and of the iterations of a loop.
 
-A `Shape` (here: Keep, Num, Arr, Place, Group, Opt, Clash) says what a name holds whichever path was
-taken. Its leaves are what becomes results or block arguments. Three functions work with it: `widen`
-finds it, `lower` turns a value into one atom for each leaf, `lift` turns atoms back into a value.
+A `Shape` (here: Keep, Num, Arr, Place, Group, Ins, Opt, Clash) says what a name or a slot of an
+object holds whichever path was taken. Its leaves are what becomes results or block arguments. Three
+functions work with it: `widen` finds it, `lower` turns a value into one atom for each leaf, `lift`
+turns atoms back into a value.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +17,17 @@ from s2s_ad.frontend.aliasing import NONE, identity_of
 from s2s_ad.frontend.arithmetic import KIND, convert, dtype_of, literal
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.facts import Facts, split_dim
+from s2s_ad.frontend.heap import contents, held, put
+from s2s_ad.frontend.known import known_fields
+from s2s_ad.frontend.sharing import Pairs
 from s2s_ad.frontend.values import (
+    UNDEFINED,
+    Box,
     Cell,
     Conflict,
     Maybe,
+    Slot,
+    Undefined,
     View,
     children,
     describe,
@@ -35,9 +43,8 @@ from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Atom, Lit, Var
 from s2s_ad.ir.types import BOOL, I64, UNKNOWN, Dim, Type, promote
 
-#: Which of a join's arrays may share memory with each other, by position.
-Pairs = set[tuple[int, int]]
-
+#: What is joined: a local variable, or a slot of an object.
+Key = str | Slot
 
 #: How the interpreter's own names read as variables.
 OWN_NAMES = {
@@ -50,11 +57,11 @@ OWN_NAMES = {
 }
 
 
-class Undefined:
-    """What a name without a value holds."""
-
-
-UNDEFINED = Undefined()
+def hint(key: Key) -> str:
+    """A variable's name for what `key` holds."""
+    if isinstance(key, Slot):
+        return key.box.name if key.field == "items" else f"{key.box.name}_{key.field}"
+    return OWN_NAMES.get(key, key)
 
 
 @dataclass(eq=False)
@@ -85,6 +92,14 @@ class Arr:
     identity: Identity | None = None
     possible: set[int] = field(default_factory=set)
     blurred: set[Cell] = field(default_factory=set)
+
+    @property
+    def origins(self) -> list[Cell | None]:
+        return [None if v is None else v.cell for v in self.views]
+
+    @property
+    def place(self) -> Cell | None:
+        return self.cell
 
     def having(self, value: View, kind: Type, fresh: set[int], identity: Identity | None) -> Arr:
         """This, joined with one more value."""
@@ -118,6 +133,22 @@ class Place:
 
 
 @dataclass(eq=False)
+class Ins:
+    """An object that is not the same on all paths: a new one, field by field. `origins` are what it
+    was joined from, `sources` the older objects it may be."""
+
+    cls: type
+    origins: tuple[Box | None, Box | None]
+    items: dict[str, Any]
+    sources: set[Box] = field(default_factory=set)
+    box: Box | None = None
+
+    @property
+    def place(self) -> Box | None:
+        return self.box
+
+
+@dataclass(eq=False)
 class Group:
     """A container, item by item."""
 
@@ -147,32 +178,42 @@ class Clash:
 
 
 class Joiner:
-    """Finds the shapes of all names of one join; arrays that two names share stay shared."""
+    """Finds the shapes of all names of one join; arrays and objects that two names share stay
+    shared. `states` are the ends of the two paths, `older` the serial at their start."""
 
     def __init__(
         self,
         cx: Context,
         facts: Facts,
+        states: tuple[State, State],
+        older: int,
         outside: frozenset[str] | None = None,
-        since: int | None = None,
     ) -> None:
-        """`outside` are the extent symbols that mean the same in every iteration of a loop, `since`
-        the serial of the youngest cell before it; None for a branch."""
-        self.cx, self.facts, self.outside, self.since = cx, facts, outside, since
+        """`outside` are the extent symbols that mean the same in every iteration of a loop; None
+        for a branch, where all do."""
+        self.cx, self.facts, self.outside = cx, facts, outside
+        self.states, self.older = states, older
+        self.since = None if outside is None else older
         self.arrays: dict[tuple[View | None, View | None], Arr] = {}
+        self.objects: dict[tuple[Box | None, Box | None], Ins] = {}
+        self.open: list[Box] = []
 
     def general(self, value: Any, flagged: bool = True) -> Any:
-        """The shape of a value that will differ."""
+        """The shape of a value that will differ: what the first path has."""
         if isinstance(value, Undefined):
             return Opt(None, Flag() if flagged else None)
         if isinstance(value, Maybe):
-            return Opt(self.defined(Keep(value.value)), Flag() if flagged else None)
+            return Opt(self.defined(Keep(value.value), 0), Flag() if flagged else None)
         if isinstance(value, Conflict):
             return Clash(value.message)
         if is_scalar(value):
             return Num(*dtype_of(self.cx, value))
         if is_array(value):
-            return Arr(value.type, (value, value))
+            return self.one_sided(value, 0)
+        if isinstance(value, Box):
+            known_fields(self.cx, value)
+            fields = contents(self.states[0], value)
+            return Ins(value.cls, (value, None), {n: Keep(v) for n, v in fields.items()})
         parts = children(value)
         if parts is not None:
             return Group(parts[0], structure(value), [Keep(v) for v in parts[1]])
@@ -187,6 +228,8 @@ class Joiner:
                 operands = index_operands(shape.value)
                 place = self.place(Place(shape.value, (None,) * len(operands)), value)
                 return place or self.array(Arr(shape.value.type, (shape.value, None)), value, name)
+            if isinstance(shape.value, Box) and not isinstance(value, Box):
+                return self._unlike(shape, value, name)
             flagged = not name.startswith("%")
             wide = self.general(shape.value, flagged)
             if isinstance(wide, Keep):
@@ -197,16 +240,16 @@ class Joiner:
                 return shape
             value = value.value if isinstance(value, Maybe) else value
             item = Keep(value) if shape.item is None else self.widen(shape.item, value, name)
-            return Opt(self.defined(item), shape.flag)
+            return Opt(self.defined(item, 1), shape.flag)
         if isinstance(value, (Undefined, Maybe)):
             flag = None if name.startswith("%") else Flag()
-            return self.widen(Opt(self.defined(shape), flag), value, name)
+            return self.widen(Opt(self.defined(shape, 0), flag), value, name)
         return self._same_kind(shape, value, name)
 
     def _unlike(self, wide: Keep, value: Any, name: str) -> Any:
         if isinstance(value, (Undefined, Maybe)):
             flag = None if name.startswith("%") else Flag()
-            return self.widen(Opt(wide, flag), value, name)
+            return self.widen(Opt(self.defined(wide, 0), flag), value, name)
         return Clash(_clash(name, describe(wide.value), describe(value)))
 
     def _same_kind(self, shape: Any, value: Any, name: str) -> Any:
@@ -221,26 +264,77 @@ class Joiner:
             return self.place(shape, value) or self.array(start, value, name)
         if isinstance(shape, Arr) and is_array(value):
             return self.array(shape, value, name)
+        if isinstance(shape, Ins) and isinstance(value, Box):
+            return self.object(shape, value, name)
         parts = children(value)
         if isinstance(shape, Group) and parts is not None and structure(value) == shape.structure:
             pairs = zip(shape.items, parts[1])
             return Group(shape.rebuild, shape.structure, [self.widen(s, v, name) for s, v in pairs])
         return Clash(_clash(name, _in_words(shape), describe(value)))
 
-    def defined(self, shape: Any) -> Any:
-        """What an optional value is carried as: its numbers and arrays are leaves."""
-        if isinstance(shape, Keep) and (is_scalar(shape.value) or is_array(shape.value)):
-            if is_array(shape.value):
-                start = Arr(shape.value.type, (None, None))
-                return self.loose(self.array(start, shape.value, "d"))
+    def defined(self, shape: Any, path: int) -> Any:
+        """What an optional value is carried as: its numbers and arrays are leaves. What all paths
+        seem to have in common is what `path` has."""
+        if isinstance(shape, Keep) and is_array(shape.value):
+            return self.loose(self.one_sided(shape.value, path))
+        if isinstance(shape, Keep) and is_scalar(shape.value):
             return self.general(shape.value)
+        if isinstance(shape, Keep) and isinstance(shape.value, Box):
+            return self._new_object(shape, path)
+        if isinstance(shape, Ins):
+            items = {n: self.defined(s, path) for n, s in shape.items.items()}
+            shape = self.objects[shape.origins] = dataclasses.replace(shape, items=items)
+            return shape
         if isinstance(shape, Arr):
             return self.loose(shape)
         if isinstance(shape, Keep) and children(shape.value) is not None:
             shape = self.general(shape.value)
         if isinstance(shape, Group):
-            return Group(shape.rebuild, shape.structure, [self.defined(s) for s in shape.items])
+            items = [self.defined(s, path) for s in shape.items]
+            return Group(shape.rebuild, shape.structure, items)
         return shape
+
+    def one_sided(self, view: View, path: int) -> Arr:
+        """An array that one path has."""
+        if path == 1:
+            return self.array(Arr(view.type, (None, None)), view, "d")
+        return self._once(Arr(view.type, (view, None), identity=self._identity()))
+
+    def _new_object(self, shape: Keep, path: int) -> Any:
+        """An object that one path has: itself, unless it was made on that path."""
+        box = shape.value
+        if box.serial <= self.older:
+            return shape
+        origins = _one_sided(box, path)
+        if origins not in self.objects:
+            made = self.objects[origins] = Ins(box.cls, origins, {})
+            fields = contents(self.states[path], box)
+            made.items = {n: self.defined(Keep(v), path) for n, v in fields.items()}
+        return self.objects[origins]
+
+    def object(self, shape: Ins, value: Box, name: str) -> Any:
+        """An object for two that have the same class, field by field."""
+        pair = (shape.origins[0], value)
+        if pair in self.objects:
+            return self.objects[pair]
+        if value.cls is not shape.cls:
+            return Clash(_clash(name, f"a {shape.cls.__name__}", describe(value)))
+        if value in self.open:
+            return Clash(f"{name!r} is an object that is a part of itself")
+        known_fields(self.cx, value)
+        fields = contents(self.states[1], value)
+        self.open.append(value)
+        items = {
+            n: self.widen(
+                shape.items.get(n, Keep(UNDEFINED)),
+                fields.get(n, UNDEFINED),
+                name if n == "items" else n,
+            )
+            for n in dict.fromkeys([*shape.items, *fields])
+        }
+        self.open.pop()
+        made = Ins(shape.cls, pair, items, set(shape.sources), shape.box)
+        return self.objects.setdefault(pair, made)
 
     def loose(self, shape: Arr) -> Arr:
         """An array that some paths do not have. A placeholder stands for it there, which can only
@@ -282,8 +376,10 @@ class Joiner:
                 dims[axis] = self.cx.symbol(OWN_NAMES.get(name, name))
         dtype = a.dtype if a.dtype == b.dtype else promote(a.dtype, b.dtype)
         kind = Type(dtype, tuple(dims))
-        identity = Identity(self.since) if self.cx.exact else None
-        return self._once(shape.having(value, kind, fresh, identity))
+        return self._once(shape.having(value, kind, fresh, self._identity()))
+
+    def _identity(self) -> Identity | None:
+        return Identity(self.since) if self.cx.exact else None
 
     def place(self, shape: Place, value: View) -> Place | None:
         """The join of two parts of one cell that differ in nothing but indices; else None."""
@@ -314,6 +410,10 @@ class Joiner:
         return self.arrays.setdefault(arr.views, arr)
 
 
+def _one_sided(value: Any, path: int) -> tuple[Any, Any]:
+    return (None, value) if path else (value, None)
+
+
 def _clash(name: str, a: str, b: str) -> str:
     what = "the function's result" if name.startswith("%") else repr(name)
     return f"{what} is {a} on one path and {b} on another"
@@ -322,6 +422,8 @@ def _clash(name: str, a: str, b: str) -> str:
 def _in_words(shape: Any) -> str:
     if isinstance(shape, Num):
         return f"a number ({shape.dtype})"
+    if isinstance(shape, Ins):
+        return f"a {shape.cls.__name__}"
     if isinstance(shape, (Arr, Place)):
         return f"an array {shape.type if isinstance(shape, Arr) else shape.view.type}"
     if isinstance(shape, Keep):
@@ -343,18 +445,45 @@ def leaves(shape: Any, found: dict[Any, str], name: str) -> None:
     elif isinstance(shape, Group):
         for item in shape.items:
             leaves(item, found, name)
+    elif isinstance(shape, Ins):
+        for key, item in shape.items.items():
+            leaves(item, found, name if key == "items" else f"{name}_{key}")
     elif isinstance(shape, Opt):
         if shape.flag is not None:
             found.setdefault(shape.flag, f"{name}_defined")
         leaves(shape.item, found, name)
 
 
-def leaves_of(shapes: Mapping[str, Any]) -> dict[Any, str]:
+def leaves_of(shapes: Mapping[Key, Any]) -> dict[Any, str]:
     """The leaves of several names' shapes, with the hints of their variables."""
     found: dict[Any, str] = {}
-    for name, shape in shapes.items():
-        leaves(shape, found, OWN_NAMES.get(name, name))
+    for key, shape in shapes.items():
+        leaves(shape, found, hint(key))
     return found
+
+
+def objects_of(shapes: Iterable[Any]) -> list[Ins]:
+    """The new objects in shapes, those within others first."""
+    found: dict[Ins, None] = {}
+
+    def visit(shape: Any) -> None:
+        if isinstance(shape, (Group, Ins)):
+            for item in shape.items if isinstance(shape, Group) else shape.items.values():
+                visit(item)
+        if isinstance(shape, Opt):
+            visit(shape.item)
+        if isinstance(shape, Ins):
+            found.setdefault(shape)
+
+    for shape in shapes:
+        visit(shape)
+    return list(found)
+
+
+def places_of(shapes: Mapping[Key, Any]) -> list[Arr | Ins]:
+    """The arrays and objects of shapes: what may share memory with something else."""
+    arrays = [leaf for leaf in leaves_of(shapes) if isinstance(leaf, Arr)]
+    return [*arrays, *objects_of(shapes.values())]
 
 
 def leaf_type(leaf: Any) -> Type:
@@ -379,6 +508,9 @@ def lower(cx: Context, shape: Any, value: Any, atoms: dict[Any, Atom]) -> None:
     elif isinstance(shape, Group):
         for item, part in zip(shape.items, children(value)[1]):
             lower(cx, item, part, atoms)
+    elif isinstance(shape, Ins):
+        for name, item in shape.items.items():
+            lower(cx, item, held(cx.state, value, name), atoms)
     elif isinstance(shape, Opt):
         missing = isinstance(value, Undefined)
         flag: Atom = Lit(not missing, BOOL)
@@ -409,7 +541,7 @@ def lower_missing(cx: Context, shape: Any, atoms: dict[Any, Atom]) -> None:
 
 
 def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
-    """The value whose leaves are `atoms`; `new_cells` has made the arrays' cells."""
+    """The value whose leaves are `atoms`; `new_places` has made the cells and objects."""
     if isinstance(shape, Keep):
         return shape.value
     if isinstance(shape, Num):
@@ -419,6 +551,8 @@ def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
         return atom
     if isinstance(shape, Arr):
         return View(shape.cell, (), shape.cell.type)
+    if isinstance(shape, Ins):
+        return shape.box
     if isinstance(shape, Place):
         own = index_operands(shape.view)
         return with_indices(
@@ -434,57 +568,33 @@ def lift(cx: Context, shape: Any, atoms: Mapping[Any, Atom]) -> Any:
     return Conflict(shape.message)
 
 
-def new_cells(
-    cx: Context, arrays: Sequence[Arr], atoms: Mapping[Any, Atom], pairs: Pairs, unclear: Pairs
+def new_places(
+    cx: Context,
+    places: Sequence[Arr | Ins],
+    atoms: Mapping[Any, Atom],
+    pairs: Pairs,
+    unclear: Pairs,
 ) -> None:
-    """Give every joined array a cell of its own, which may share memory with its sources."""
-    for arr in arrays:
-        arr.cell = cx.new_cell(atoms[arr])
-        cx.link(arr.cell, arr.sources, arr.blurred)
-        if arr.identity is not None:
-            cx.identity[arr.cell] = atoms[arr.identity]
-            cx.possible[arr.cell] = frozenset(arr.possible)
+    """Give every joined array a cell of its own and every joined object a box, which may share
+    memory with their sources. What the objects hold is put into the current state."""
+    for place in places:
+        if isinstance(place, Arr):
+            place.cell = cx.new_cell(atoms[place])
+            cx.link(place.cell, place.sources, place.blurred)
+            if place.identity is not None:
+                cx.identity[place.cell] = atoms[place.identity]
+                cx.possible[place.cell] = frozenset(place.possible)
+        else:
+            cx.serial += 1
+            origin = next(o for o in place.origins if o is not None)
+            place.box = Box(place.cls, origin.name, cx.serial, {})
+            cx.link(place.box, place.sources)
+    for place in places:
+        if isinstance(place, Ins):
+            cx.state.heap[place.box] = {}
+            for name, item in place.items.items():
+                if (value := lift(cx, item, atoms)) is not UNDEFINED:
+                    put(cx.state, place.box, name, value)
     for i, j in pairs:
-        other = {arrays[j].cell}
-        cx.link(arrays[i].cell, other, other if (i, j) in unclear else ())
-
-
-# --- sharing -------------------------------------------------------------------------------------
-
-
-def closure(state: State, view: View | None, older_than: int) -> set[Cell]:
-    """The cells that a view may be a part of, without those made since."""
-    if view is None:
-        return set()
-    cells = {view.cell} | state.alias.get(view.cell, frozenset())
-    return {c for c in cells if c.serial <= older_than}
-
-
-def find_sources(arrays: Sequence[Arr], states: tuple[State, State], older_than: int) -> None:
-    """Add to each array the older cells that it may share memory with."""
-    for arr in arrays:
-        for state, view in zip(states, arr.views):
-            arr.sources |= closure(state, view, older_than)
-
-
-def sharing(arrays: Sequence[Arr], states: tuple[State, State]) -> Pairs:
-    """The pairs of joined arrays that may share memory with each other on some path."""
-    pairs = set()
-    for i, a in enumerate(arrays):
-        for j in range(i):
-            for state, p, q in zip(states, a.views, arrays[j].views):
-                if p is not None and q is not None and state.overlap(p.cell, q.cell):
-                    pairs.add((j, i))
-    return pairs
-
-
-def changed_cells(before: State, after: State, older_than: int) -> list[Cell]:
-    """The cells that exist in `before` and have another version in `after`."""
-    return sorted(
-        (
-            c
-            for c, version in after.memory.items()
-            if c.serial <= older_than and before.memory.get(c, c.initial) is not version
-        ),
-        key=lambda c: c.serial,
-    )
+        other = {places[j].place}
+        cx.link(places[i].place, other, other if (i, j) in unclear else ())

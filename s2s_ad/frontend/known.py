@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import dataclasses
 import types
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,9 @@ import numpy as np
 
 from s2s_ad.frontend.context import Capture, Context, Frame
 from s2s_ad.frontend.errors import UndefinedNameError, UnsupportedTypeError
-from s2s_ad.frontend.values import View, is_dataclass_instance, is_namedtuple, record_of
+from s2s_ad.frontend.heap import ITEMS
+from s2s_ad.frontend.values import UNDEFINED, Box, Record, View, is_namedtuple
+from s2s_ad.instances import attributes, is_instance
 from s2s_ad.ir.core import Lit, Var
 from s2s_ad.ir.types import Dim, Type, from_numpy
 
@@ -30,37 +31,82 @@ def known(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple = ())
         obj_value = Lit(obj.item(), Type(dtype_name(cx, obj.dtype, name)))
         _guard(cx, obj, get, key)
         return obj_value
-    if type(obj) in (tuple, list, dict):
-        _guard(cx, tuple(obj) if type(obj) is dict else len(obj), _keys_getter(get), (*key, "keys"))
-    if type(obj) in (tuple, list):
-        items = [
-            known(cx, item, _item_getter(get, k), f"{name}_{k}", (*key, k))
-            for k, item in enumerate(obj)
-        ]
-        return type(obj)(items)
-    if type(obj) is dict:
-        return {
-            k: known(cx, item, _item_getter(get, k), f"{name}_{k}", (*key, k))
-            for k, item in obj.items()
-        }
+    if type(obj) in (list, dict) or is_instance(obj):
+        return _object(cx, obj, get, name, key)
+    if type(obj) is tuple:
+        _guard(cx, len(obj), _keys_getter(get), (*key, "keys"))
+        return tuple(_items(cx, obj, get, name, key))
     if is_namedtuple(obj) and not isinstance(obj, type):
-        record = record_of(obj)
-        items = [
-            known(cx, item, _item_getter(get, k), f"{name}_{n}", (*key, k))
-            for k, (n, item) in enumerate(zip(record.names, record.items))
-        ]
-        return dataclasses.replace(record, items=tuple(items))
-    if is_dataclass_instance(obj):
-        _guard(cx, type(obj), None if get is None else (lambda: type(get())), (*key, "type"))
-        record = record_of(obj)
-        items = [
-            known(cx, item, _attr_getter(get, n), f"{name}_{n}", (*key, n))
-            for n, item in zip(record.names, record.items)
-        ]
-        return dataclasses.replace(record, items=tuple(items))
+        return Record(type(obj), obj._fields, tuple(_items(cx, obj, get, name, key)))
     if not isinstance(obj, types.ModuleType):
         _guard(cx, obj, get, key)
     return obj
+
+
+def given(cx: Context, obj: Any, name: str, key: tuple) -> Any:
+    """An object that a callable brings along: a default, `self`, an argument of a partial. What it
+    holds may change later, and is guarded."""
+    changes = type(obj) in (list, dict) or is_instance(obj)
+    return known(cx, obj, (lambda: obj) if changes else None, name, (*key, id(obj)))
+
+
+def _object(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple) -> Box:
+    """An object that was there before: one `Box` for each. That two places hold the same object is
+    guarded; so are the class of an instance, the length of a list, the keys of a dict."""
+    box = cx.objects.get(id(obj))
+    if box is not None:
+        if key != box.key and get is not None and box.get is not None:
+            cx.guards.setdefault((*key, "is"), (lambda: get() is box.get(), True))
+        return box
+    clean = "".join(c if c.isalnum() else "_" for c in name)
+    box = cx.objects[id(obj)] = Box(type(obj), clean, 0, {}, obj, name, get, key)
+    if type(obj) is list:
+        _guard(cx, len(obj), _keys_getter(get), (*key, "keys"))
+        box.fields[ITEMS] = tuple(_items(cx, obj, get, name, key))
+    elif type(obj) is dict:
+        _guard(cx, tuple(obj), _keys_getter(get), (*key, "keys"))
+        parts = {k: (v, _item_getter(get, k), f"{name}_{k}", (*key, k)) for k, v in obj.items()}
+        box.fields[ITEMS] = {k: known(cx, *part) for k, part in parts.items()}
+    else:
+        _guard(cx, type(obj), None if get is None else (lambda: type(get())), (*key, "type"))
+    return box
+
+
+def _items(cx: Context, obj: Any, get: Getter | None, name: str, key: tuple) -> list[Any]:
+    return [
+        known(cx, item, _item_getter(get, k), f"{name}_{k}", (*key, k))
+        for k, item in enumerate(obj)
+    ]
+
+
+def known_field(cx: Context, box: Box, name: str) -> Any:
+    """An attribute that an object from around the function itself holds, read for the first time;
+    UNDEFINED where it holds none."""
+    if box.live is None or type(box.live) in (list, dict) or name in box.fields:
+        return UNDEFINED
+    own, get = attributes(box.live), box.get
+    if name not in own:
+        if get is not None:
+            here = (*box.key, name, "absent")
+            cx.guards.setdefault(here, (lambda: name in attributes(get()), False))
+        return UNDEFINED
+    label = f"{box.name}_{name}"
+    value = known(cx, own[name], _attr_getter(get, name), label, (*box.key, name))
+    box.fields[name] = value
+    return value
+
+
+def known_fields(cx: Context, box: Box) -> None:
+    """Read all attributes of an object, before it is joined with another."""
+    if box.live is not None and type(box.live) not in (list, dict):
+        for name in attributes(box.live):
+            known_field(cx, box, name)
+
+
+def known_member(cx: Context, cls: type, name: str, value: Any) -> Any:
+    """What a class holds under a name."""
+    label = f"{cls.__name__}_{name}"
+    return known(cx, value, lambda: getattr(cls, name), label, ("attribute", id(cls), name))
 
 
 def _keys_getter(get: Getter | None) -> Getter | None:

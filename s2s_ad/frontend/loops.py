@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from s2s_ad.errors import Loc
 from s2s_ad.frontend.aliasing import (
     Path,
     Write,
@@ -23,46 +24,65 @@ from s2s_ad.frontend.arithmetic import as_bool, both
 from s2s_ad.frontend.context import Context, State
 from s2s_ad.frontend.errors import PathError
 from s2s_ad.frontend.flow import FLAGS, Branch, run_branch, within
+from s2s_ad.frontend.growth import Growing, Trips
+from s2s_ad.frontend.heap import current, put
 from s2s_ad.frontend.join import (
     UNDEFINED,
     Arr,
     Flag,
     Group,
+    Ins,
     Joiner,
     Keep,
+    Key,
     Num,
     Opt,
-    Pairs,
     Place,
-    changed_cells,
-    find_sources,
+    hint,
     leaf_type,
     leaves_of,
     lift,
     lower,
-    new_cells,
+    new_places,
+    places_of,
+)
+from s2s_ad.frontend.sharing import (
+    Pairs,
+    changed_cells,
+    changed_slots,
+    find_sources,
+    join_links,
+    new_links,
+    outdated_after,
+    placed_boxes,
     sharing,
 )
-from s2s_ad.frontend.values import Cell, children, is_scalar, same
+from s2s_ad.frontend.values import Box, Cell, Slot, children, is_scalar, same
 from s2s_ad.ir.core import Atom, Lit, Region, Var, substitute
 from s2s_ad.ir.types import BOOL, Type
 
 ROUNDS = 40
 #: After so many interpretations, stale arrays are carried whatever it costs.
 PATIENCE = 10
+#: The serial and the extent symbols at the start of a loop.
+Since = tuple[int, frozenset[str]]
 
 
 @dataclass
 class Carried:
-    """What goes round a loop: the shapes of names, memory cells, staleness, sharing."""
+    """What goes round a loop: the shapes of names and of objects' slots, memory cells, staleness,
+    sharing."""
 
-    shapes: dict[str, Any]
+    shapes: dict[Key, Any]
     cells: list[Cell] = field(default_factory=list)
     stale: dict[Cell, tuple[Write, ...]] = field(default_factory=dict)
     pairs: Pairs = field(default_factory=set)
     unclear: Pairs = field(default_factory=set)
     lost: set[Cell] = field(default_factory=set)
     covers: dict[Cell, tuple[Arr, ...]] = field(default_factory=dict)
+    outdated: dict[Box | Ins, Loc] = field(default_factory=dict)
+    links: frozenset[frozenset[Cell | Box]] = frozenset()
+    growing: Growing | None = None
 
     @property
     def slots(self) -> dict[Any, tuple[str, Type]]:
@@ -71,8 +91,8 @@ class Carried:
         return found | {c: (c.name, c.type) for c in self.cells}
 
     @property
-    def arrays(self) -> list[Arr]:
-        return [leaf for leaf in leaves_of(self.shapes) if isinstance(leaf, Arr)]
+    def places(self) -> list[Arr | Ins]:
+        return places_of(self.shapes)
 
     def content_with_less(self) -> None:
         """Have stale cells brought up to date in every iteration, so that the loop settles."""
@@ -83,7 +103,7 @@ class Carried:
         self.covers = {}
 
     def signature(self) -> tuple:
-        order = {arr: k for k, arr in enumerate(self.arrays)}
+        order = {place: k for k, place in enumerate(self.places)}
         shapes = tuple((n, _signature(s, order)) for n, s in self.shapes.items())
         cells = tuple(c.serial for c in self.cells)
         stale = {
@@ -92,11 +112,13 @@ class Carried:
         }
         covers = {c.serial: [order[a] for a in arrs] for c, arrs in self.covers.items()}
         lost = sorted(c.serial for c in self.lost)
-        pairs = sorted(self.pairs), sorted(self.unclear)
-        return shapes, cells, sorted(stale.items()), pairs, lost, sorted(covers.items())
+        pairs = sorted(self.pairs), sorted(self.unclear), self.links
+        outdated = {order.get(b, b) for b in self.outdated}
+        covered = sorted(covers.items())
+        return shapes, cells, sorted(stale.items()), pairs, lost, covered, outdated
 
 
-def _signature(shape: Any, order: Mapping[Arr, int]) -> tuple:
+def _signature(shape: Any, order: Mapping[Arr | Ins, int]) -> tuple:
     if isinstance(shape, Keep):
         return ("keep",)
     if isinstance(shape, Num):
@@ -105,6 +127,10 @@ def _signature(shape: Any, order: Mapping[Arr, int]) -> tuple:
         sources = tuple(sorted(c.serial for c in shape.sources))
         told = sorted(shape.possible), sorted(c.serial for c in shape.blurred)
         return ("array", order[shape], str(shape.type), sources, told)
+    if isinstance(shape, Ins):
+        sources = tuple(sorted(b.serial for b in shape.sources))
+        items = tuple((n, _signature(s, order)) for n, s in shape.items.items())
+        return ("object", order[shape], sources, items)
     if isinstance(shape, Place):
         return ("place", shape.view.cell.serial, tuple(k is None for k in shape.indices))
     if isinstance(shape, Group):
@@ -121,20 +147,25 @@ class Attempt:
     params: dict[Any, Var]
     branch: Branch
     stop: Any
+    head: State
 
 
 def enter(cx: Context, carried: Carried, atoms: Mapping[Any, Atom]) -> None:
     """Set names and memory to what they are at the head of the loop."""
-    new_cells(cx, carried.arrays, atoms, carried.pairs, carried.unclear)
-    for name, shape in carried.shapes.items():
+    new_places(cx, carried.places, atoms, carried.pairs, carried.unclear)
+    join_links(cx, carried.links)
+    for key, shape in carried.shapes.items():
         value = lift(cx, shape, atoms)
-        if value is UNDEFINED:
-            cx.frame.locals.pop(name, None)
+        if isinstance(key, Slot):
+            put(cx.state, key.box, key.field, value)
+        elif value is UNDEFINED:
+            cx.frame.locals.pop(key, None)
         else:
-            cx.frame.locals[name] = value
+            cx.frame.locals[key] = value
     for cell in carried.cells:
         cx.state.memory[cell] = atoms[cell]
     cx.state.stale = placed(carried.stale)
+    cx.state.outdated = placed_boxes(carried.outdated)
     cx.state.covers.update((c, tuple(a.cell for a in arrs)) for c, arrs in carried.covers.items())
 
 
@@ -142,9 +173,11 @@ def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
     """Interpret the body once, under the assumptions in `carried`."""
     params = {k: Var(n, t) for k, (n, t) in carried.slots.items()}
     stop: list[Any] = []
+    head: list[State] = []
 
     def run() -> None:
         enter(cx, carried, params)
+        head.append(cx.state.fork())
         names = cx.frame.locals
         for flag in FLAGS:
             names[flag] = False
@@ -153,7 +186,8 @@ def attempt(cx: Context, carried: Carried, body: Callable[[], None]) -> Attempt:
         body()
         stop.append(stopped(cx))
 
-    return Attempt(params, run_branch(cx, run), stop[0] if stop else None)
+    branch = run_branch(cx, run)
+    return Attempt(params, branch, stop[0] if stop else None, head[0])
 
 
 def stopped(cx: Context) -> Any:
@@ -164,26 +198,42 @@ def stopped(cx: Context) -> Any:
 
 
 def settle(
-    cx: Context, names: list[str], rebound: frozenset[str], body: Callable[[], None]
+    cx: Context,
+    names: list[str],
+    rebound: frozenset[str],
+    body: Callable[[], None],
+    trips: Trips | None = None,
 ) -> tuple[Carried, Attempt]:
-    """Interpret `body` until what is carried has settled.
+    """Interpret `body` until what is carried has settled, and the room that lists need.
 
     `names` may be read at the head of the loop or after it; of these, numbers that are `rebound` in
-    the body are carried from the start."""
-    older, before, outside = cx.serial, cx.state, frozenset(cx.symbols)
+    the body are carried from the start. `trips` is how a counted loop counts."""
     start = {n: cx.frame.locals.get(n, UNDEFINED) for n in names}
-    joiner = Joiner(cx, before.facts, since=older)
-    shapes = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
-    carried = Carried(shapes, stale=dict(before.stale))
+    growing = Growing(cx, trips)
+    carried, since = _start(cx, start, rebound)
     for k in range(ROUNDS):
-        tried = attempt(cx, carried, body)
-        following = _widened(cx, carried, tried, before, (older, outside))
+        tried = attempt(cx, carried, growing.counting(body))
+        if growing.replan(tried.branch.state, tried.stop, since[0]):
+            carried, since = _start(cx, start, rebound)
+            continue
+        following = _widened(cx, carried, tried, since, growing)
         if k >= PATIENCE and cx.exact:
             following.content_with_less()
         if following.signature() == carried.signature():
+            growing.settled(tried.branch.builder.eqns, set(tried.params.values()))
+            carried.growing = growing
             return carried, tried
         carried = following
     return cx.fail(PathError, "the types that this loop carries do not settle")
+
+
+def _start(cx: Context, start: Mapping[str, Any], rebound: frozenset[str]) -> tuple[Carried, Since]:
+    """What is carried at first."""
+    joiner = Joiner(cx, cx.state.facts, (cx.state, cx.state), cx.serial)
+    shapes: dict[Key, Any] = {n: _first(joiner, v, n in rebound) for n, v in start.items()}
+    since = (cx.serial, frozenset(cx.symbols))
+    stale, outdated = dict(cx.state.stale), dict(cx.state.outdated)
+    return Carried(shapes, stale=stale, outdated=outdated), since
 
 
 def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
@@ -199,28 +249,33 @@ def _first(joiner: Joiner, value: Any, rebound: bool) -> Any:
     return Group(wide.rebuild, wide.structure, [_first(joiner, v, True) for v in parts[1]])
 
 
-def _widened(
-    cx: Context, old: Carried, tried: Attempt, before: State, since: tuple[int, frozenset[str]]
-) -> Carried:
-    """What is carried, given how the body ended. `since` are the serial and the extent symbols at
-    the start of the loop."""
-    end, (older, outside) = tried.branch, since
+def _widened(cx: Context, old: Carried, tried: Attempt, since: Since, growing: Growing) -> Carried:
+    """What is carried, given how the body ended."""
+    before, end, (older, outside) = cx.state, tried.branch, since
     if end.state.dead:
         return old
-    joiner = Joiner(cx, end.state.facts, outside, older)
-    ends = {n: end.locals.get(n, UNDEFINED) for n in old.shapes}
-    shapes = {n: joiner.widen(s, ends[n], n) for n, s in old.shapes.items()}
+    joiner = Joiner(cx, end.state.facts, (before, end.state), older, outside)
+    slots = [s for s in changed_slots(tried.head, end.state, older) if not growing.counts(s)]
+    starts = {s: Keep(current(before, {}, s)) for s in slots} | old.shapes
+    shapes = {
+        k: joiner.widen(s, current(end.state, end.locals, k), hint(k) if isinstance(k, Slot) else k)
+        for k, s in starts.items()
+    }
+    shapes = {k: shapes[k] for k in dict.fromkeys([*old.shapes, *shapes])}
     head = State({**before.memory, **{c: tried.params[c] for c in old.cells}})
     new = Carried(shapes)
-    states = (before, end.state)
-    find_sources(new.arrays, states, older)
-    new.pairs = sharing(new.arrays, states)
-    new.unclear = tell(cx, new.arrays, states, new.pairs, older)
+    places, states = new.places, (before, end.state)
+    arrays = [place for place in places if isinstance(place, Arr)]
+    find_sources(places, states, older)
+    new.pairs = sharing(places, states)
+    new.unclear = tell(cx, arrays, states, new.pairs, older)
+    new.outdated = outdated_after(states, places, older)
+    new.links = old.links | new_links(before, end.state, older)
     paths = [Path(before, nullcontext, 0), Path(end.state, partial(within, cx, end), 1)]
-    new.stale, lost = join_stale(cx, paths, new.arrays, older, old.stale)
+    new.stale, lost = join_stale(cx, paths, arrays, older, old.stale)
     unclear = {c for c, ws in new.stale.items() if any(w.by is None for w in ws)}
     new.lost = (old.lost | lost) - unclear
-    new.covers = loop_covers(end.state, new.arrays, older) if cx.exact else {}
+    new.covers = loop_covers(end.state, arrays, older) if cx.exact else {}
     with within(cx, end):
         for cell in sorted(new.lost, key=lambda c: c.serial):
             bring_up_to_date(cx, cell)
@@ -251,15 +306,15 @@ def close(cx: Context, carried: Carried, tried: Attempt) -> Block:
     for cell in sorted(carried.lost, key=lambda c: c.serial):
         bring_up_to_date(cx, cell)
     inits: dict[Any, Atom] = {}
-    for name, shape in carried.shapes.items():
-        lower(cx, shape, cx.frame.locals.get(name, UNDEFINED), inits)
+    for key, shape in carried.shapes.items():
+        lower(cx, shape, current(cx.state, cx.frame.locals, key), inits)
     inits |= {c: cx.version(c) for c in carried.cells}
     results: dict[Any, Atom] = dict(tried.params)
     if not tried.branch.state.dead:
         results = {}
         with within(cx, tried.branch):
-            for name, shape in carried.shapes.items():
-                lower(cx, shape, tried.branch.locals.get(name, UNDEFINED), results)
+            for key, shape in carried.shapes.items():
+                lower(cx, shape, current(cx.state, tried.branch.locals, key), results)
         results |= {c: tried.branch.version(c) for c in carried.cells}
     kept = [k for k in carried.slots if results[k] is tried.params[k]]
     keys = [k for k in carried.slots if k not in kept]
@@ -278,6 +333,7 @@ def leave(
 ) -> None:
     """Go on after the loop. A name that the body rebinds and nothing reads later is forgotten."""
     enter(cx, carried, atoms)
+    carried.growing.finish()
     for name in rebound - set(carried.shapes):
         cx.frame.locals.pop(name, None)
 
@@ -318,9 +374,9 @@ def _surely_defined(after: dict[Any, Atom], block: Block, bounds: tuple[Atom, ..
     return after
 
 
-def _unchanged(cx: Context, names: dict[str, Any], memory: dict[Cell, Atom], older: int) -> bool:
-    """True where names, and the arrays up to serial `older`, are as they were."""
-    changed = changed_cells(State(memory), cx.state, older)
+def _unchanged(cx: Context, names: dict[str, Any], before: State, older: int) -> bool:
+    """True where names, and the arrays and objects up to serial `older`, are as they were."""
+    changed = changed_cells(before, cx.state, older) or changed_slots(before, cx.state, older)
     return not changed and same(names, cx.frame.locals)
 
 
@@ -335,7 +391,7 @@ def emit_while(
 
     def condition() -> None:
         enter(cx, carried, params)
-        before = dict(cx.frame.locals), dict(cx.state.memory), cx.serial
+        before = dict(cx.frame.locals), cx.state.fork(), cx.serial
         found.append(test(stopped(cx)))
         found.append(_unchanged(cx, *before))
 

@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from s2s_ad.frontend import text
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.errors import StaticValueError, UnsupportedCallError
+from s2s_ad.frontend.errors import StaticValueError, UnsupportedCallError, UnsupportedTypeError
 from s2s_ad.frontend.registry import handles
 from s2s_ad.frontend.text import Code
 from s2s_ad.frontend.values import describe, is_dynamic
@@ -24,13 +25,13 @@ def perform(
 ) -> None:
     """Emit `function(*args, **named)`; `plain` are more arguments, as text."""
     code = Code(cx)
-    parts = [code.of(a) for a in args]
+    parts = [code.of(text.shown(cx, a)) for a in args]
     parts += [f"{k}={code.of(v)}" for k, v in named.items()] + ([plain] if plain else [])
     params = {"code": f"{function}({', '.join(parts)})"}
     cx.builder.equation("perform", code.operands, params)
 
 
-@handles(builtins.print)
+@handles(builtins.print, boxes=True)
 def print_(
     cx: Context,
     *values: Any,
@@ -53,6 +54,8 @@ def print_(
 
 def log(cx: Context, logger: str, level: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
     """A message for a logger, as text `logging` or `logging.getLogger('name')`."""
+    if any(text.holds_objects(cx, a) for a in args):
+        cx.fail(UnsupportedTypeError, "a message of an object", "log its text: repr(…)")
     if kwargs:
         cx.fail(UnsupportedCallError, f"{level} with the option {next(iter(kwargs))!r}")
     perform(cx, f"{logger}.{level}", args, {})
@@ -75,14 +78,14 @@ def _module_level(level: str) -> None:
     def handler(cx: Context, *args: Any, **kwargs: Any) -> None:
         log(cx, "logging", level, args, kwargs)
 
-    handles(getattr(logging, level))(handler)
+    handles(getattr(logging, level), boxes=True)(handler)
 
 
 for _level in (*LEVELS, "log"):
     _module_level(_level)
 
 
-@handles(warnings.warn)
+@handles(warnings.warn, boxes=True)
 def warn(cx: Context, message: Any, category: Any = UserWarning, stacklevel: Any = 1) -> None:
     if not isinstance(category, type) or getattr(builtins, category.__name__, None) is not category:
         cx.fail(UnsupportedCallError, "a warning of the user's own class", "use UserWarning")

@@ -9,21 +9,27 @@ from typing import Any
 
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import UnsupportedCallError
+from s2s_ad.frontend.heap import boxed, plain
 
 Handler = Callable[..., Any]
 FUNCTIONS: dict[Any, Handler] = {}
 METHODS: dict[str, Handler] = {}
+#: Handlers that tell objects apart, and do not only read what they hold.
+TAKE_OBJECTS: set[Handler] = set()
 
 
-def handles(*objects: Any, method: str = "") -> Callable[[Handler], Handler]:
+def handles(*objects: Any, method: str = "", boxes: bool = False) -> Callable[[Handler], Handler]:
     """Register a handler `(cx, *args, **kwargs) -> value` for functions, and for methods of arrays
-    whose names are in `method`, separated by spaces."""
+    whose names are in `method`, separated by spaces. With `boxes`, lists, dicts and instances are
+    given as objects."""
 
     def register(handler: Handler) -> Handler:
         for obj in objects:
             FUNCTIONS[obj] = handler
         for name in method.split():
             METHODS[name] = handler
+        if boxes:
+            TAKE_OBJECTS.add(handler)
         return handler
 
     return register
@@ -61,6 +67,18 @@ def invoke(
 def _invoke(
     cx: Context, name: str, handler: Handler, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Any:
+    """Call a handler. Lists and dicts among its arguments are given as Python's own, where it has
+    not asked for the objects; those that it makes become objects."""
+    if handler not in TAKE_OBJECTS:
+        args = [plain(cx, a) for a in args]
+        kwargs = {k: plain(cx, a) for k, a in kwargs.items()}
+    return boxed(cx, apply(cx, name, handler, args, kwargs))
+
+
+def apply(
+    cx: Context, name: str, handler: Handler, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Any:
+    """Call a handler; arguments that it does not take are the user's error."""
     try:
         inspect.signature(handler).bind(cx, *args, **kwargs)
     except TypeError as error:

@@ -199,6 +199,8 @@ def parts_of(cx: Context, value: Any, what: str) -> list[Any]:
 
 @handles(np.concatenate)
 def concatenate(cx: Context, arrays: Any, axis: Any = 0) -> Any:
+    if is_array(arrays) and arrays.type.ndim == 2 and axis == 0:
+        return flat(cx, copied(cx, arrays))
     parts = [need_array(cx, p, "concatenate") for p in parts_of(cx, arrays, "concatenate")]
     rank = parts[0].type.ndim
     if any(p.type.ndim != rank for p in parts):
@@ -219,19 +221,27 @@ def concatenate(cx: Context, arrays: Any, axis: Any = 0) -> Any:
 
 @handles(np.stack)
 def stack(cx: Context, arrays: Any, axis: Any = 0) -> Any:
+    if is_array(arrays) and not isinstance(arrays.type.shape[0], int):
+        return rows_along(cx, arrays, axis_of(cx, axis, arrays.type.ndim))
     parts = parts_of(cx, arrays, "stack")
     rank = len(ar.shape_of(parts[0]))
     axis = axis_of(cx, axis, rank + 1)
     if axis == 0 or rank == 0:
         return ar.as_array(cx, parts)
-    whole = ar.as_array(cx, parts)
-    order = [k for k in range(rank + 1) if k != 0]
+    return rows_along(cx, ar.as_array(cx, parts), axis)
+
+
+def rows_along(cx: Context, rows: View, axis: int) -> View:
+    """A copy of `rows` with its first axis at `axis`."""
+    order = list(range(1, rows.type.ndim))
     order.insert(axis, 0)
-    return copied(cx, transposed(cx, whole, tuple(order)))
+    return copied(cx, transposed(cx, rows, tuple(order)))
 
 
 @handles(np.vstack)
 def vstack(cx: Context, tup: Any) -> Any:
+    if is_array(tup) and tup.type.ndim == 2:
+        return copied(cx, tup)
     parts = parts_of(cx, tup, "vstack")
     rows = [expanded(cx, p, (0,)) if len(ar.shape_of(p)) == 1 else p for p in parts]
     return concatenate(cx, rows, 0)
@@ -239,12 +249,16 @@ def vstack(cx: Context, tup: Any) -> Any:
 
 @handles(np.hstack)
 def hstack(cx: Context, tup: Any) -> Any:
+    if is_array(tup) and tup.type.ndim == 2:
+        return concatenate(cx, tup)
     parts = [p if is_array(p) else ar.as_array(cx, [p]) for p in parts_of(cx, tup, "hstack")]
     return concatenate(cx, parts, 0 if parts[0].type.ndim == 1 else 1)
 
 
 @handles(np.column_stack)
 def column_stack(cx: Context, tup: Any) -> Any:
+    if is_array(tup) and tup.type.ndim == 2:
+        return rows_along(cx, tup, 1)
     parts = parts_of(cx, tup, "column_stack")
     columns = [expanded(cx, p, (1,)) if len(ar.shape_of(p)) == 1 else p for p in parts]
     return concatenate(cx, columns, 1)

@@ -9,9 +9,10 @@ import gast
 
 from s2s_ad.errors import S2SError
 from s2s_ad.frontend import arithmetic as ar
-from s2s_ad.frontend import calls, contexts, iteration, subscripts
+from s2s_ad.frontend import calls, containers, contexts, iteration, objects, subscripts
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import (
+    GrowthError,
     MutationError,
     PathError,
     StaticValueError,
@@ -20,12 +21,19 @@ from s2s_ad.frontend.errors import (
 )
 from s2s_ad.frontend.expressions import (
     BINARY,
+    argument,
+    condition,
     evaluate,
+    get_attribute,
+    get_item,
     import_of,
     index_items,
     operate,
+    python_index,
 )
 from s2s_ad.frontend.flow import conditional, guarded, leaving, run_branch, short_circuit
+from s2s_ad.frontend.growth import Trips
+from s2s_ad.frontend.heap import is_dict, is_list, is_object, new_list
 from s2s_ad.frontend.liveness import (
     Names,
     assigned,
@@ -36,7 +44,7 @@ from s2s_ad.frontend.liveness import (
     may_leave,
 )
 from s2s_ad.frontend.loops import emit_for, emit_while, leave, settle
-from s2s_ad.frontend.values import Text, View, describe, is_array, is_dynamic
+from s2s_ad.frontend.values import Box, Text, View, describe, is_array, is_dynamic
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import Lit, Var
 from s2s_ad.ir.types import I64
@@ -100,7 +108,7 @@ def if_statement(
 ) -> None:
     """An `if` and what follows it. Where one branch always leaves, what follows is the other's."""
     with cx.at(stmt):
-        truth = ar.truth(cx, evaluate(cx, stmt.test))
+        truth = condition(cx, stmt.test)
     if cx.state.dead:
         return None
     if isinstance(truth, bool):
@@ -136,10 +144,14 @@ def carried_names(cx: Context, stmt: gast.AST, after: Names, exits: Names, flag:
 
 
 def for_statement(cx: Context, stmt: gast.For, after: Names, exits: Names) -> None:
-    iterable = evaluate(cx, stmt.iter)
-    items = iteration.known_items(iterable)
+    iterable = argument(cx, stmt.iter)
+    iterable = containers.iterable(cx, iterable)
+    iteration.spend(cx, iterable)
+    items = iteration.known_items(cx, iterable)
     if items is not None:
-        return unrolled(cx, stmt, items, after, exits)
+        before = containers.lengths(cx, iterable)
+        unrolled(cx, stmt, items, after, exits)
+        return containers.check_unchanged(cx, before)
     over = iteration.counted(cx, iterable)
     bounds = [b.value if isinstance(b, Lit) else b for b in (over.start, over.stop, over.step)]
     trips = range(*bounds) if all(type(b) is int for b in bounds) else None
@@ -147,7 +159,7 @@ def for_statement(cx: Context, stmt: gast.For, after: Names, exits: Names) -> No
         return block(cx, stmt.orelse, after, exits)
     try:
         return counted_loop(cx, stmt, over, after, exits)
-    except (StaticValueError, PathError):
+    except (StaticValueError, PathError, GrowthError):
         if trips is None or len(trips) > UNROLL:
             raise
         return unrolled(cx, stmt, [over.item(i) for i in trips], after, exits)
@@ -157,7 +169,8 @@ def counted_loop(
     cx: Context, stmt: gast.For, over: iteration.Counted, after: Names, exits: Names
 ) -> None:
     """A `for` whose iterations are counted when running."""
-    name = stmt.target.id if isinstance(stmt.target, gast.Name) and over.item(0) == 0 else "i"
+    itself = isinstance(stmt.target, gast.Name) and over.item is iteration.itself
+    name = stmt.target.id if itself else "i"
     around = live_at_head(stmt, after, exits) | after
     index = Var(name, I64)
 
@@ -176,7 +189,8 @@ def counted_loop(
         cx.check(ar.as_bool(moves), "ValueError", "range() arg 3 must not be zero")
     rebound = assigned(stmt)
     names = carried_names(cx, stmt, after, exits, bool(stmt.orelse) and has_break(stmt))
-    carried, tried = settle(cx, names, rebound, body)
+    trips = Trips(index, (over.start, over.stop, over.step))
+    carried, tried = settle(cx, names, rebound, body, trips)
     bounds = tuple(cx.index(b) for b in (over.start, over.stop, over.step))
     atoms = emit_for(cx, index, bounds, carried, tried)
     leave(cx, carried, atoms, rebound)
@@ -196,12 +210,12 @@ def while_statement(cx: Context, stmt: gast.While, after: Names, exits: Names) -
     names = carried_names(cx, stmt, after, exits, has_break(stmt))
     always = isinstance(stmt.test, gast.Constant) and bool(stmt.test.value)
 
-    def condition() -> object:
+    def holds() -> object:
         with cx.at(stmt):
-            return True if always else ar.truth(cx, evaluate(cx, stmt.test))
+            return True if always else condition(cx, stmt.test)
 
     def test(stopped: object) -> object:
-        return short_circuit(cx, "and", ar.logical_not(cx, stopped), condition)
+        return short_circuit(cx, "and", ar.logical_not(cx, stopped), holds)
 
     def body() -> None:
         block(cx, stmt.body, around, around)
@@ -210,13 +224,15 @@ def while_statement(cx: Context, stmt: gast.While, after: Names, exits: Names) -
         def end() -> None:
             cx.frame.locals["%done"] = True
 
-        conditional(cx, condition(), body, end, around)
+        conditional(cx, holds(), body, end, around)
 
-    atoms = None
+    atoms, before, mark = None, cx.state.fork(), len(cx.builder.eqns)
     if not any(isinstance(n, gast.NamedExpr) for n in gast.walk(stmt.test)):
         carried, tried = settle(cx, names, rebound, body)
         atoms = emit_while(cx, carried, tried, test)
     if atoms is None:  # the condition changes something: it is a part of the body
+        cx.state = before
+        del cx.builder.eqns[mark:]
         carried, tried = settle(cx, [*names, "%done"], rebound, tested_body)
         atoms = emit_while(cx, carried, tried, lambda stopped: ar.logical_not(cx, stopped))
     leave(cx, carried, atoms, rebound)
@@ -284,18 +300,18 @@ def bind_target(cx: Context, target: gast.AST, value: object) -> None:
         for part, item in zip(target.elts, items):
             bind_target(cx, part.value if isinstance(part, gast.Starred) else part, item)
     elif isinstance(target, gast.Subscript):
-        store(cx, target, value)
+        set_item(cx, evaluate(cx, target.value), evaluate(cx, target.slice), value)
     else:
-        cx.fail(
-            MutationError,
-            "attributes cannot be assigned",
-            "return the new value, or write into an array",
-            node=target,
-        )
+        owner = evaluate(cx, target.value)
+        with cx.at(target):
+            give_name(cx, value, target.attr)
+            objects.set_attribute(cx, owner, target.attr, value)
 
 
 def give_name(cx: Context, value: object, name: str) -> None:
     """Call a result after the user's variable: the hint of a temporary is set once."""
+    if isinstance(value, Box) and value.name == value.cls.__name__.lower():
+        value.name = name
     if isinstance(value, View) and not value.steps and value.cell.name == "t":
         value.cell.name = name
         value = value.cell.initial
@@ -314,49 +330,77 @@ def unpack(cx: Context, value: object, targets: Sequence[gast.AST]) -> list[obje
     items = iteration.static_items(cx, value)
     if star is not None and len(items) >= count - 1:
         end = len(items) - (count - 1 - star)
-        items = [*items[:star], items[star:end], *items[end:]]
+        items = [*items[:star], new_list(cx, items[star:end]), *items[end:]]
     if len(items) != count:
         cx.fail(UnsupportedTypeError, f"{len(items)} items cannot be unpacked into {count} names")
     return items
 
 
-def store(cx: Context, target: gast.Subscript, value: object) -> None:
-    base = evaluate(cx, target.value)
-    if not is_array(base):
-        cx.fail(
-            MutationError,
-            f"{describe(base)} cannot be written to",
-            "only arrays can: build a new container instead",
-        )
-    items = index_items(cx, evaluate(cx, target.slice))
-    subscripts.set_items(cx, base, items, value)
+def set_item(cx: Context, base: object, index: object, value: object) -> None:
+    """`base[index] = value`."""
+    if is_array(base):
+        return subscripts.set_items(cx, base, index_items(cx, index), value)
+    if is_list(base):
+        return containers.set_list_item(cx, base, index, value)
+    if is_dict(base):
+        return containers.set_dict_item(cx, base, index, value)
+    if objects.special(base, "__setitem__") is not None:
+        objects.try_special(cx, base, "__setitem__", python_index(index), value)
+        return None
+    return cx.fail(
+        MutationError,
+        f"{describe(base)} cannot be written to",
+        "arrays, lists, dicts and attributes of instances can",
+    )
 
 
 def augmented(cx: Context, stmt: gast.AugAssign) -> None:
     target = stmt.target
     if isinstance(target, gast.Subscript):
-        base = evaluate(cx, target.value)
-        if not is_array(base):
-            return store(cx, target, None)
-        items = index_items(cx, evaluate(cx, target.slice))
-        value = evaluate(cx, stmt.value)
-        if type(stmt.op) in BINARY:
-            return subscripts.augment(cx, base, items, BINARY[type(stmt.op)], value)
-        current = subscripts.get(cx, base, items)
-        return subscripts.set_items(cx, base, items, operate(cx, stmt.op, current, value))
-    if not isinstance(target, gast.Name):
-        return bind_target(cx, target, None)
-    if isinstance(cx.frame.locals.get(target.id), list):
-        cx.fail(MutationError, "a list cannot be extended in place", "write a = a + [...]")
+        base, index = evaluate(cx, target.value), evaluate(cx, target.slice)
+        if is_array(base):
+            return augmented_item(cx, stmt, base, index_items(cx, index))
+        current = get_item(cx, base, index)
+        changed = in_place(cx, stmt.op, current, evaluate(cx, stmt.value))
+        return set_item(cx, base, index, changed)
+    if isinstance(target, gast.Attribute):
+        owner = evaluate(cx, target.value)
+        with cx.at(target):
+            current = get_attribute(cx, owner, target.attr)
+        changed = in_place(cx, stmt.op, current, evaluate(cx, stmt.value))
+        give_name(cx, changed, target.attr)
+        return objects.set_attribute(cx, owner, target.attr, changed)
     current = evaluate(
         cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target)
     )
+    return bind_target(cx, target, in_place(cx, stmt.op, current, evaluate(cx, stmt.value)))
+
+
+def augmented_item(cx: Context, stmt: gast.AugAssign, base: View, items: list[object]) -> None:
+    """`array[items] op= value`."""
     value = evaluate(cx, stmt.value)
+    if type(stmt.op) in BINARY:
+        return subscripts.augment(cx, base, items, BINARY[type(stmt.op)], value)
+    current = subscripts.get(cx, base, items)
+    return subscripts.set_items(cx, base, items, operate(cx, stmt.op, current, value))
+
+
+def in_place(cx: Context, op: gast.AST, current: object, value: object) -> object:
+    """`current op= value`: what the target holds afterwards."""
     if is_array(current):
-        if type(stmt.op) in BINARY:
-            return subscripts.update(cx, current, BINARY[type(stmt.op)], value)
-        return subscripts.put(cx, current, operate(cx, stmt.op, current, value))
-    return bind_target(cx, target, operate(cx, stmt.op, current, value))
+        if type(op) in BINARY:
+            subscripts.update(cx, current, BINARY[type(op)], value)
+        else:
+            subscripts.put(cx, current, operate(cx, op, current, value))
+        return current
+    if is_list(current):
+        return containers.in_place(cx, type(op), current, value)
+    if is_dict(current) and isinstance(op, gast.BitOr):
+        containers.update(cx, current, value)
+        return current
+    if is_object(current):
+        return objects.in_place(cx, type(op).__name__, current, value)
+    return operate(cx, op, current, value)
 
 
 # --- the rest ------------------------------------------------------------------------------------
@@ -382,7 +426,7 @@ def leave_loop(cx: Context, stmt: gast.AST) -> None:
 
 
 def assert_statement(cx: Context, stmt: gast.Assert) -> None:
-    truth = ar.truth(cx, evaluate(cx, stmt.test))
+    truth = condition(cx, stmt.test)
     message = "" if stmt.msg is None else _text(cx, stmt.msg)
     cx.check(ar.as_bool(truth), "AssertionError", message)
 
@@ -423,8 +467,12 @@ def nested_def(cx: Context, stmt: gast.FunctionDef) -> None:
 
 def delete(cx: Context, stmt: gast.Delete) -> None:
     for target in stmt.targets:
+        if isinstance(target, gast.Subscript):
+            base, index = evaluate(cx, target.value), evaluate(cx, target.slice)
+            containers.delete_item(cx, base, index)
+            continue
         if not isinstance(target, gast.Name):
-            cx.fail(MutationError, "only names can be deleted", "build a new container instead")
+            cx.fail(MutationError, "attributes cannot be deleted", "assign None instead")
         evaluate(cx, gast.copy_location(gast.Name(target.id, gast.Load(), None, None), target))
         del cx.frame.locals[target.id]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import enum
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from s2s_ad.errors import S2SError
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend import (
     builtin,  # noqa: F401  (builtin to shaping fill the tables of what can be called)
@@ -24,32 +27,36 @@ from s2s_ad.frontend import (
 )
 from s2s_ad.frontend.aliasing import IdentityNeeded, bring_up_to_date
 from s2s_ad.frontend.context import Capture, Context, Frame
-from s2s_ad.frontend.errors import (
-    AliasError,
-    ArgumentError,
-    UnsupportedTypeError,
-)
+from s2s_ad.frontend.errors import AliasError, ArgumentError, PathError, UnsupportedTypeError
 from s2s_ad.frontend.fence import fence
-from s2s_ad.frontend.known import known
+from s2s_ad.frontend.heap import ITEMS, contents, items_of, load
+from s2s_ad.frontend.known import given, known_fields
 from s2s_ad.frontend.memory import read
 from s2s_ad.frontend.source import Source, closure_of, source_of
 from s2s_ad.frontend.values import (
+    UNDEFINED,
+    Box,
     Cell,
+    Conflict,
+    Maybe,
     Record,
+    Rows,
     Static,
     View,
     children,
     describe,
     is_array,
-    is_dataclass_instance,
     is_namedtuple,
     is_scalar,
-    record_of,
+    same,
 )
+from s2s_ad.instances import attributes, is_instance, make
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Func, Var
 from s2s_ad.ir.types import UNKNOWN, Dim, Type
 
+#: What may be a part of a returned object as it is.
+CALLABLE = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
 #: A type (a leaf that is known when running), a Static, or a container of specs.
 Spec = Any
 
@@ -74,6 +81,20 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Update:
+    """A field of an argument's object (or the items of a list or dict) that the function assigns.
+    `tree` is what it holds at the end, or None where that cannot be written back: `reason`. `route`
+    leads to the object: the argument's position or name, then keys; None for an object that is not
+    part of an argument."""
+
+    path: str
+    route: tuple | None
+    field: str
+    tree: Any
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Traced:
     """What `trace` gives.
 
@@ -82,7 +103,8 @@ class Traced:
     `captures` are the arrays it reads from around it; `guards` are (get, value) of what else it
     reads from there and was compiled in; `undecided` are the parameters that are written on some
     path through a name that may or may not denote them (buffers that are swapped): their final
-    content is not among the results."""
+    content is not among the results; `updates` are the fields of the caller's objects that are
+    assigned, their values numbered after those of `out_tree`."""
 
     func: Func
     params: tuple[str, ...]
@@ -90,6 +112,8 @@ class Traced:
     captures: tuple[Capture, ...]
     guards: tuple[tuple[Callable[[], Any], Any], ...]
     undecided: tuple[str, ...] = ()
+    updates: tuple[Update, ...] = ()
+    objects: tuple[Any, ...] = ()
 
 
 def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = None) -> Traced:
@@ -103,32 +127,24 @@ def trace(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec] | None = Non
         >>> traced = trace(lambda x: x * x, [Type("f64")])
         >>> print(show(traced.func))
     """
-    function = jitted.traceable(fn.__func__ if isinstance(fn, types.MethodType) else fn)
-    source = source_of(function)
-    fence(source)
     try:
-        return _traced(fn, function, source, args, dict(kwargs or {}), False)
+        return _traced(fn, args, kwargs or {}, False)
     except IdentityNeeded:
-        return _traced(fn, function, source, args, dict(kwargs or {}), True)
+        return _traced(fn, args, kwargs or {}, True)
 
 
-def _traced(
-    fn: Any,
-    function: types.FunctionType,
-    source: Source,
-    args: Sequence[Spec],
-    kwargs: dict[str, Spec],
-    exact: bool,
-) -> Traced:
+def _traced(fn: Any, args: Sequence[Spec], kwargs: Mapping[str, Spec], exact: bool) -> Traced:
     """The program, with or without identities of arrays (see aliasing.py)."""
     cx = Context(exact)
+    function, first, named = calls.resolve(cx, fn)
+    source = source_of(function)
+    fence(source)
     frame = Frame(source, {}, function.__globals__, dict(closure_of(function)))
     cx.builder = Builder(source.loc(source.node))
     cx.frame = frame
     cx.symbols.update(_given_names((args, kwargs)))
     inputs = Inputs(cx)
-    own = [_owner(cx, fn)] if isinstance(fn, types.MethodType) else []
-    frame.locals = _arguments(cx, source, function, args, kwargs, inputs, own)
+    frame.locals = _arguments(cx, source, function, (first, named), args, kwargs, inputs)
     cx.frame = None
     with _deep_stack():
         value = calls.run(cx, frame)
@@ -158,26 +174,44 @@ class Inputs:
         self.vars: list[Var] = []
         self.paths: list[str] = []
         self.views: list[View | None] = []
+        self.boxes: list[tuple[Box, tuple]] = []
 
-    def value(self, spec: Spec, path: str) -> Any:
-        """The value of an argument."""
+    def value(self, spec: Spec, path: str, route: tuple = ()) -> Any:
+        """The value of an argument. `route` leads to the caller's object: the argument, then keys
+        and attributes."""
         if isinstance(spec, Static):
-            return known(self.cx, spec.value, None, path)
+            return given(self.cx, spec.value, path, ("static",))
         if isinstance(spec, Type):
             return self.leaf(spec, path)
-        if is_namedtuple(spec) or is_dataclass_instance(spec):
-            record = record_of(spec)
-            items = [self.value(s, f"{path}.{n}") for n, s in zip(record.names, record.items)]
-            return dataclasses.replace(record, items=tuple(items))
-        if type(spec) in (tuple, list):
-            return type(spec)(self.value(s, f"{path}[{k}]") for k, s in enumerate(spec))
-        if type(spec) is dict:
-            return {k: self.value(s, f"{path}[{k!r}]") for k, s in spec.items()}
+        if is_namedtuple(spec):
+            items = [self.value(s, f"{path}.{n}", (*route, n)) for n, s in zip(spec._fields, spec)]
+            return Record(type(spec), spec._fields, tuple(items))
+        if type(spec) is tuple:
+            return tuple(self.value(s, f"{path}[{k}]", (*route, k)) for k, s in enumerate(spec))
+        if type(spec) in (list, dict) or is_instance(spec):
+            return self.object(spec, path, route)
         return self.cx.fail(
             ArgumentError,
             f"the argument {path!r} is described by {describe(spec)}",
             "give an ir Type, a Static, or a container of these",
         )
+
+    def object(self, spec: Any, path: str, route: tuple) -> Box:
+        """An argument with an identity."""
+        name = "".join(c if c.isalnum() else "_" for c in path).strip("_")
+        box = Box(type(spec), name, 0, {}, path=path)
+        self.boxes.append((box, route))
+        if type(spec) is list:
+            parts = [self.value(s, f"{path}[{k}]", (*route, k)) for k, s in enumerate(spec)]
+            box.fields[ITEMS] = tuple(parts)
+        elif type(spec) is dict:
+            box.fields[ITEMS] = {
+                k: self.value(s, f"{path}[{k!r}]", (*route, k)) for k, s in spec.items()
+            }
+        else:
+            for n, s in attributes(spec).items():
+                box.fields[n] = self.value(s, f"{path}.{n}", (*route, n))
+        return box
 
     def leaf(self, spec: Type, path: str) -> Any:
         hint = "".join(c if c.isalnum() else "_" for c in path).strip("_")
@@ -201,8 +235,8 @@ def _given_names(spec: Any) -> set[str]:
     """The extents that the caller has named."""
     if isinstance(spec, Type):
         return {d for d in spec.shape if isinstance(d, str) and d != UNKNOWN}
-    if is_dataclass_instance(spec) and not isinstance(spec, Static):
-        return _given_names(record_of(spec).items)
+    if is_instance(spec):
+        spec = attributes(spec)
     if isinstance(spec, Mapping):
         spec = list(spec.values())
     if isinstance(spec, (tuple, list)):
@@ -214,23 +248,20 @@ def _arguments(
     cx: Context,
     source: Source,
     fn: types.FunctionType,
+    brought: tuple[list[Any], dict[str, Any]],
     args: Sequence[Spec],
-    kwargs: dict[str, Spec],
+    kwargs: Mapping[str, Spec],
     inputs: Inputs,
-    own: Sequence[Any],
 ) -> dict[str, Any]:
-    """The function's parameters, bound; what is not given takes its default. `own` comes first: the
-    object that a method belongs to."""
-    defaults = [known(cx, d, None, "default") for d in fn.__defaults__ or ()]
-    named = {k: known(cx, d, None, k) for k, d in (fn.__kwdefaults__ or {}).items()}
-    paths = jitted.paths_of(fn, len(own) + len(args))[len(own) :]
-    positional = [inputs.value(s, p) for s, p in zip(args, paths)]
-    keyword = {k: inputs.value(s, k) for k, s in kwargs.items()}
-    return calls.bind(cx, source, defaults, named, [*own, *positional], keyword)
-
-
-def _owner(cx: Context, method: types.MethodType) -> Any:
-    return known(cx, method.__self__, lambda: method.__self__, "self", ("self", id(method)))
+    """The function's parameters, bound; what is not given takes its default. `brought` are the
+    arguments that the callable brings along: the object that a method belongs to, a partial's."""
+    defaults = [given(cx, d, "default", ("default",)) for d in fn.__defaults__ or ()]
+    named = {k: given(cx, d, k, ("default",)) for k, d in (fn.__kwdefaults__ or {}).items()}
+    first, by_name = brought
+    paths = jitted.paths_of(fn, len(first) + len(args))[len(first) :]
+    positional = [inputs.value(s, p, (k,)) for k, (s, p) in enumerate(zip(args, paths))]
+    keyword = {k: inputs.value(s, k, (k,)) for k, s in kwargs.items()}
+    return calls.bind(cx, source, defaults, named, [*first, *positional], {**by_name, **keyword})
 
 
 # --- results -------------------------------------------------------------------------------------
@@ -242,6 +273,8 @@ def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: An
     tree = _flatten(cx, value, results)
     names = _result_names(frame, tree, len(results))
     out_tree = OutTree(tree, len(results))
+    updates = _updates(cx, inputs, results)
+    names += [f"{u.path.split('.')[0]}_{u.field}" for u in updates for _ in range(_size(u.tree))]
     captured = list(cx.captured.values())
     views = [*inputs.views, *(view for _, view, _ in captured)]
     paths = [*inputs.paths, *(capture.name for capture, _, _ in captured)]
@@ -260,7 +293,63 @@ def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: An
     func = Func(name, cx.builder.region(params, results), tuple(names), tuple(mutated))
     captures = tuple(capture for capture, _, _ in captured)
     guards = tuple(cx.guards.values())
-    return Traced(func, tuple(paths), out_tree, captures, guards, tuple(undecided))
+    objects = tuple(box.live for box in cx.objects.values())
+    return Traced(
+        func, tuple(paths), out_tree, captures, guards, tuple(undecided), updates, objects
+    )
+
+
+def _updates(cx: Context, inputs: Inputs, results: list[Atom]) -> tuple[Update, ...]:
+    """What the function leaves in objects that are not its own."""
+    found = []
+    routes: list[tuple[Box, tuple | None]] = [
+        *inputs.boxes,
+        *((b, None) for b in cx.objects.values()),
+    ]
+    for box, route in routes:
+        fields = cx.state.heap.get(box, {})
+        if box in cx.state.outdated:
+            reason = "whether it is written to depends on the path taken"
+            found.append(Update(box.path, None, "", None, reason))
+            continue
+        for name, value in fields.items():
+            if same(value, box.fields.get(name, UNDEFINED)):
+                continue
+            if route is None:
+                found.append(Update(box.path, None, name, None, "it is not an argument"))
+                continue
+            found.append(_update(cx, box, route, name, value, results))
+    return tuple(found)
+
+
+def _update(
+    cx: Context, box: Box, route: tuple, name: str, value: Any, results: list[Atom]
+) -> Update:
+    own = len(results)
+    try:
+        if _holds_given(cx, value):
+            return Update(box.path, None, name, None, "it holds another object of the caller's")
+        return Update(box.path, route, name, _flatten(cx, value, results))
+    except S2SError as error:
+        del results[own:]
+        return Update(box.path, None, name, None, error.message)
+
+
+def _holds_given(cx: Context, value: Any) -> bool:
+    """True where an object of the caller's is in a value: it would have to stay the same one."""
+    if isinstance(value, Box):
+        inner = contents(cx.state, value).values()
+        return value.serial == 0 or any(_holds_given(cx, v) for v in inner)
+    parts = children(value)
+    return parts is not None and any(_holds_given(cx, v) for v in parts[1])
+
+
+def _size(tree: Any) -> int:
+    """The number of leaves."""
+    if isinstance(tree, Leaf):
+        return 1
+    parts = children(tree)
+    return 0 if parts is None else sum(map(_size, parts[1]))
 
 
 def _settled(cx: Context, cell: Cell, value: Any) -> bool:
@@ -277,6 +366,11 @@ def _settled(cx: Context, cell: Cell, value: Any) -> bool:
 
 def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
     """Append the numbers and arrays of a returned value; its structure, with `Leaf`s for them."""
+    if isinstance(value, Box):
+        return _flatten_object(cx, value, results)
+    if isinstance(value, (Maybe, Conflict)):
+        message = value.message if isinstance(value, Conflict) else "it has no value on some paths"
+        cx.fail(PathError, f"a part of what the function returns: {message}")
     if is_scalar(value) or is_array(value):
         atom = read(cx, value) if is_array(value) else value
         results.append(ar.convert(cx, atom, ar.dtype_of(cx, atom)[0]))
@@ -284,7 +378,9 @@ def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
     parts = children(value)
     if parts is not None:
         return parts[0]([_flatten(cx, v, results) for v in parts[1]])
-    if value is None or isinstance(value, str):
+    raised = isinstance(value, type) and issubclass(value, BaseException)  # or an instance of it
+    known = (str, bytes, enum.Enum, np.dtype, *CALLABLE)
+    if value is None or (isinstance(value, known) and not raised):
         return value
     return cx.fail(
         UnsupportedTypeError,
@@ -293,12 +389,31 @@ def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
     )
 
 
+def _flatten_object(cx: Context, box: Box, results: list[Atom]) -> Any:
+    """A list, dict or instance that is returned; instances as a `Record` of their attributes."""
+    if box.cls not in (list, dict):
+        known_fields(cx, box)
+        names = tuple(contents(cx.state, box))
+        return Record(box.cls, names, tuple(_flatten(cx, load(cx, box, n), results) for n in names))
+    items = items_of(cx, box)
+    if isinstance(items, Rows):
+        cx.fail(
+            UnsupportedTypeError,
+            "the function returns a list whose length is known when running",
+            "return np.array(…) of it",
+        )
+    if box.cls is dict:
+        return {k: _flatten(cx, v, results) for k, v in items.items()}
+    return [_flatten(cx, v, results) for v in items]
+
+
 def _rebuild(shape: Any, results: Sequence[Any]) -> Any:
     if isinstance(shape, Leaf):
         return results[shape.index]
     if isinstance(shape, Record):
         fields = [_rebuild(item, results) for item in shape.items]
-        return shape.cls(**dict(zip(shape.names, fields)))
+        named = dict(zip(shape.names, fields))
+        return shape.cls(**named) if is_namedtuple(shape.cls) else make(shape.cls, named)
     parts = children(shape)
     return shape if parts is None else parts[0]([_rebuild(item, results) for item in parts[1]])
 

@@ -6,7 +6,9 @@ A value is one of
 - an IR atom of scalar type: a number that is known only when running;
 - a `View`: an array, which is a place in a memory `Cell`;
 - a `Text`: a string that holds such numbers, good for showing only;
-- a tuple, list, dict or `Record` of values;
+- a `Box`: an object with an identity (a list, a dict, an instance of a class); what it holds is in
+  the state (see heap.py);
+- a tuple or a `Record` (a named tuple) of values;
 - a `Maybe` (a name without a value on some path) or a `Conflict` (one with two kinds of values).
 """
 
@@ -40,6 +42,49 @@ class Cell:
     @property
     def type(self) -> Type:
         return self.initial.type
+
+
+class Undefined:
+    """What a name or a field without a value holds."""
+
+
+UNDEFINED = Undefined()
+
+
+@dataclass(eq=False)
+class Box:
+    """An object with an identity. `fields` are what it holds when it is first met, filled as they
+    are read where it stands for `live`, an object of the caller's; what it holds later is in the
+    state. `path` says where the object is found: in an argument, or around the function."""
+
+    cls: type
+    name: str
+    serial: int
+    fields: dict[str, Any]
+    live: Any = None
+    path: str = ""
+    get: Callable[[], Any] | None = None
+    key: tuple = ()
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A field of an object, as something that branches and loops change."""
+
+    box: Box
+    field: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The items of a list whose length is known when running: the first `length` rows of `buffer`.
+    `room` is True in the loop that has made room for what it appends; `weak` says that the items
+    are Python numbers."""
+
+    buffer: View
+    length: Any
+    room: bool
+    weak: bool
 
 
 @dataclass(frozen=True)
@@ -107,7 +152,7 @@ class View:
 
 @dataclass(frozen=True)
 class Record:
-    """An instance of a dataclass or a named tuple, as the values of its fields."""
+    """A named tuple, as the values of its fields."""
 
     cls: type
     names: tuple[str, ...]
@@ -142,9 +187,17 @@ class Method:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A Python method and the record it belongs to."""
+    """A Python method and the object or class it belongs to."""
 
     function: Any
+    owner: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Super:
+    """`super()` in a method of `cls`, on `owner`: an instance, or a class."""
+
+    cls: type
     owner: Any
 
 
@@ -192,6 +245,13 @@ class Mapped:
     function: Any
     item: Any
     star: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Iterator:
+    """What is gone over once: `iter(item)`, and what `map` and `filter` make of known items."""
+
+    item: Any
 
 
 @dataclass(frozen=True)
@@ -264,7 +324,7 @@ def is_array(value: Any) -> bool:
 
 def is_dynamic(value: Any) -> bool:
     """True for what is not known when compiling: scalars, arrays, and containers of them."""
-    if isinstance(value, (Var, View, Maybe, Conflict, Text)):
+    if isinstance(value, (Var, View, Box, Maybe, Conflict, Text)):
         return True
     parts = children(value)
     return parts is not None and any(map(is_dynamic, parts[1]))
@@ -281,6 +341,8 @@ def children(value: Any) -> tuple[Callable[[Sequence[Any]], Any], list[Any]] | N
         return (lambda items: dict(zip(keys, items))), list(value.values())
     if isinstance(value, Record):
         return (lambda items: dataclasses.replace(value, items=tuple(items))), list(value.items)
+    if isinstance(value, Rows):
+        return (lambda items: Rows(*items, value.room, value.weak)), [value.buffer, value.length]
     return None
 
 
@@ -290,6 +352,8 @@ def structure(value: Any) -> Any:
         return (value.cls, value.names)
     if type(value) is dict:
         return (dict, tuple(value))
+    if isinstance(value, Rows):
+        return (Rows, value.room, value.weak)
     return (type(value), len(value))
 
 
@@ -297,18 +361,6 @@ def is_namedtuple(value: Any) -> bool:
     """True for a named tuple's instance or class."""
     cls = value if isinstance(value, type) else type(value)
     return issubclass(cls, tuple) and hasattr(cls, "_fields")
-
-
-def is_dataclass_instance(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
-
-
-def record_of(value: Any) -> Record:
-    """A dataclass instance or a named tuple as a record of what its fields hold."""
-    if is_namedtuple(value):
-        return Record(type(value), value._fields, tuple(value))
-    names = tuple(f.name for f in dataclasses.fields(value))
-    return Record(type(value), names, tuple(getattr(value, n) for n in names))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -337,8 +389,10 @@ def describe(value: Any) -> str:
         return f"a number ({value.type})"
     if is_array(value):
         return f"an array {value.type}"
-    if isinstance(value, Record):
+    if isinstance(value, (Record, Box)):
         return f"a {value.cls.__name__}"
+    if isinstance(value, Rows):
+        return "items that a loop has appended"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)} items"
     if value is None or isinstance(value, str):

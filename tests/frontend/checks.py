@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from s2s_ad.frontend import Static, Traced, trace
+from s2s_ad.frontend import OutTree, Static, Traced, trace
+from s2s_ad.instances import attributes, is_instance, make
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.ir.text import parse, show
 from s2s_ad.ir.types import Type, from_numpy
@@ -32,9 +32,8 @@ def spec_of(value: Any) -> Any:
         return type(value)(map(spec_of, value))
     if isinstance(value, dict):
         return {k: spec_of(v) for k, v in value.items()}
-    if dataclasses.is_dataclass(value):
-        names = [f.name for f in dataclasses.fields(value)]
-        return type(value)(**{n: spec_of(getattr(value, n)) for n in names})
+    if is_instance(value):
+        return make(type(value), {n: spec_of(v) for n, v in attributes(value).items()})
     return Static(value)
 
 
@@ -44,8 +43,8 @@ def leaves_of(value: Any) -> list[Any]:
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
-    elif dataclasses.is_dataclass(value):
-        value = [getattr(value, f.name) for f in dataclasses.fields(value)]
+    elif is_instance(value):
+        value = list(attributes(value).values())
     if isinstance(value, (tuple, list)):
         return [leaf for item in value for leaf in leaves_of(item)]
     return []
@@ -62,11 +61,14 @@ def check(fn: Callable[..., Any], *args: Any) -> Traced:
     results = evaluate(traced.func, copy.deepcopy(inputs))
     before = [np.array(c) for c in captured]
     own = copy.deepcopy(args)
+    own_leaves = leaves_of(own)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         expected = fn(*own)
     assert_like(traced.out_tree(results), expected)
-    finals = [*leaves_of(own), *(np.array(c) for c in captured)]
+    for update in traced.updates:
+        assert_like(OutTree(update.tree, 0)(results), at_route(own, update.route, update.field))
+    finals = [*own_leaves, *(np.array(c) for c in captured)]
     for live, old in zip(captured, before):
         live[...] = old
     written = dict(traced.func.mutated)
@@ -77,19 +79,31 @@ def check(fn: Callable[..., Any], *args: Any) -> Traced:
     return traced
 
 
+def at_route(args: tuple, route: tuple, field: str) -> Any:
+    """What the field of an argument's object holds."""
+    value: Any = args
+    for key in route:
+        named = isinstance(key, str) and not isinstance(value, dict)
+        value = getattr(value, key) if named else value[key]
+    return value if field == "items" else getattr(value, field)
+
+
 def assert_like(got: Any, expected: Any) -> None:
     """The same structure, shapes and numbers; the dtypes that NumPy gives."""
     if isinstance(expected, dict):
         assert list(got) == list(expected)
         got, expected = list(got.values()), list(expected.values())
-    elif dataclasses.is_dataclass(expected):
+    elif is_instance(expected):
         assert type(got) is type(expected)
-        got, expected = dataclasses.astuple(got), dataclasses.astuple(expected)
+        assert_like(attributes(got), attributes(expected))
+        return
     if isinstance(expected, (tuple, list)):
         assert type(got) is type(expected) and len(got) == len(expected)
         for a, b in zip(got, expected):
             assert_like(a, b)
-    elif expected is None or isinstance(expected, str):
+    elif type(expected) is object:
+        assert type(got) is object
+    elif expected is None or isinstance(expected, (str, type, np.dtype)):
         assert got == expected
     else:
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)

@@ -262,7 +262,28 @@ def stop_early(u, n):
     return v
 
 
+def on_one_path(x, c):
+    """A name that one path does not give is the array that the other gives it."""
+    if c > 0:
+        z = x
+    x[0] = 100.0
+    return z[0]
+
+
+def on_one_path_of_one(x, y, c):
+    if c > 0:
+        if c > 0.5:
+            z = x
+        w = x
+    else:
+        w = y
+    w[0] = 100.0
+    return z[0]
+
+
 CASES = [
+    (on_one_path, V, 1.0),
+    (on_one_path_of_one, V, W, 1.0),
     (two_names, V),
     (view_of_view, A),
     (view_keeps_its_index, A, 2),
