@@ -44,12 +44,16 @@ import numpy as np
 from s2s_ad.api_errors import ArgumentTypeError, OptionError, SeedError, check_option
 from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
+from s2s_ad.dispatch import Match, matcher
 from s2s_ad.ir.text import show
 from s2s_ad.specialise import Argument, Binder, Donate, Outputs, Program, Wrt, program_of
-from s2s_ad.trees import Node, cheap_key, has_float, leaves, seeds
+from s2s_ad.trees import Node, has_float, leaves, seeds
 from s2s_ad.updates import call_with_updates, check_apart
 
 T = TypeVar("T")
+
+#: How many specialisations a call is matched with before it goes the long way.
+SHORT_WAYS = 4
 
 #: How exp, sin, … are computed in compiled loops.
 MATH = ("vector", "scalar")
@@ -89,8 +93,8 @@ class Derivative:
         self._level = level or ("kernel" if jit else "array")
         self._boundscheck = boundscheck
         self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
-        self._fixed = self.binder.static_positions
-        self._fast: dict[Any, Specialisation] = {}
+        #: for the latest calls: what matches arguments and gives their leaves, and what to run
+        self._short: tuple[tuple[Match, Specialisation], ...] = ()
         self._known: dict[tuple[Argument, ...], Specialisation] = {}
         self._lock = threading.RLock()
         self.__name__ = f"{self.binder.name}_{self.mode}"
@@ -101,10 +105,11 @@ class Derivative:
         return f"<s2s_ad.{self.mode} of {self.binder.name}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        entry = None if kwargs else self._fast.get(self._key(args))
-        if entry is None or not entry.fresh():
-            return self._call(args, kwargs)
-        return entry.run(args if entry.take is None else entry.take(args))
+        for match, entry in () if kwargs else self._short:
+            flat = match(args)
+            if flat is not None and entry.fresh():
+                return entry.run(flat)
+        return self._call(args, kwargs)
 
     def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
         """The generated Python for a call with these arguments: NumPy code, or with
@@ -123,21 +128,14 @@ class Derivative:
 
     # -- from a call to compiled code
 
-    def _key(self, args: tuple) -> Any:
-        """A cheap key for arguments that compiled code takes as they are; None for others."""
-        key: list[Any] = []
-        try:
-            for a in args:
-                if not cheap_key(a, key):
-                    return None
-        except RecursionError:  # an object that is a part of itself: `describe` says so
-            return None
-        for k in self._fixed:
-            if k < len(args):
-                if type(args[k]) not in (int, str, bool):
-                    return None
-                key.append(args[k])
-        return tuple(key)
+    def _remember(self, arguments: tuple[Argument, ...], entry: Specialisation) -> None:
+        """Take the short way for the next positional call with such arguments."""
+        match = matcher([a.spec for a in arguments])
+        if match is None:
+            return
+        with self._lock:
+            others = [s for s in self._short if s[1] is not entry and s[1].fresh()]
+            self._short = ((match, entry), *others[: SHORT_WAYS - 1])
 
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         bound = self.binder.bind(args, kwargs)
@@ -146,9 +144,7 @@ class Derivative:
         if entry.derived.program.assigned:
             return call_with_updates(entry, _flat(arguments, bound), bound)
         if not kwargs and len(bound) == len(args):
-            key = self._key(args)
-            if key is not None:
-                self._fast[key] = entry
+            self._remember(arguments, entry)
         return entry.call(_flat(arguments, bound))
 
     def _specialisation(self, arguments: tuple[Argument, ...]) -> Specialisation:
@@ -231,10 +227,10 @@ class Jvp(Derivative):
 
     def __call__(self, primals: Sequence[Any], tangents: Any) -> Any:
         args = self._primals(primals)
-        key = self._key(args)
-        entry = self._fast.get(key)
-        if entry is not None and entry.fresh():
-            flat = args if entry.take is None else entry.take(args)
+        for match, entry in self._short:
+            flat = match(args)
+            if flat is None or not entry.fresh():
+                continue
             values = dict(zip((a.name for a in entry.derived.program.arguments), args))
             return entry.run((*flat, *self._tangents(entry.derived, values, tangents)))
         bound = self.binder.bind(args, {})
@@ -242,8 +238,8 @@ class Jvp(Derivative):
         entry = self._specialisation(arguments)
         if entry.derived.program.assigned:
             check_apart(entry.derived.program, bound)
-        elif key is not None and len(bound) == len(args):
-            self._fast[key] = entry
+        elif len(bound) == len(args):
+            self._remember(arguments, entry)
         values = {name: value for name, _, value in bound}
         flat = _flat(arguments, bound)
         return entry.call((*flat, *self._tangents(entry.derived, values, tangents)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -180,6 +179,11 @@ def builder(
         return f"_scalar({constant(kind)}, {item})"
 
     def make(node: Node, parts: list[str]) -> str:
+        if node.cls is list:
+            return f"[{', '.join(parts)}]"
+        if node.cls is dict:
+            keys = map(constant, node.keys)
+            return f"{{{', '.join(f'{k}: {part}' for k, part in zip(keys, parts))}}}"
         return f"_build({constant(node.cls)}, {constant(node.keys)}, [{', '.join(parts)}])"
 
     body = expression(spec, leaf, lambda known: constant(known.value), make)
@@ -213,8 +217,6 @@ class Specialisation:
         self.writes, self.donated = program.writes, derived.donated
         self.written = tuple(p for p, _ in funcs[0].mutated)
         self.exclusive = bool(self.writes or self.donated)
-        #: the leaves of positional arguments; None where the arguments are the leaves
-        self.take = _leaf_taker([a.spec for a in program.arguments])
         if derived.mode == "vjp":
             self.finish = _pullback_maker(derived, funcs, kernels[1], jit)
         else:
@@ -290,32 +292,6 @@ class Specialisation:
         captured = [p.name for p in self.derived.program.func.params[len(paths) :]]
         behind = param - (len(self.types) - len(captured))
         return captured[behind] if behind >= 0 else "a tangent"
-
-
-def _leaf_taker(specs: Sequence[Spec]) -> Callable[[tuple], tuple] | None:
-    """What `trees.leaves` does for positional arguments with these specs, as one expression."""
-    if all(isinstance(s, Leaf) for s in specs):
-        return None
-    names: dict[str, Any] = {"getattr": getattr}
-
-    def texts(spec: Spec, text: str) -> Iterator[str]:
-        if isinstance(spec, Leaf):
-            yield text
-        elif isinstance(spec, Node):
-            for key, part in zip(spec.keys, spec.parts):
-                if spec.cls in (tuple, list):
-                    yield from texts(part, f"{text}[{key}]")
-                elif spec.cls is dict:
-                    names[f"k{len(names)}"] = key
-                    yield from texts(part, f"{text}[k{len(names) - 1}]")
-                elif key.isidentifier() and not iskeyword(key):
-                    yield from texts(part, f"{text}.{key}")
-                else:
-                    names[f"k{len(names)}"] = key
-                    yield from texts(part, f"getattr({text}, k{len(names) - 1})")
-
-    items = [item for k, spec in enumerate(specs) for item in texts(spec, f"a[{k}]")]
-    return eval(f"lambda a: ({''.join(f'{item}, ' for item in items)})", names)
 
 
 def overlaps_itself(a: np.ndarray) -> bool:

@@ -115,7 +115,6 @@ class Binder:
             if name not in parameters:
                 raise StaticArgumentError(f"static={name!r}: {self.name} has no such argument")
         self.plain = all(p.kind == p.POSITIONAL_OR_KEYWORD for p in parameters.values())
-        self.static_positions = tuple(i for i, n in enumerate(parameters) if n in self.static)
 
     def bind(self, args: tuple, kwargs: dict[str, Any]) -> list[tuple[str, int | None, Any]]:
         """(name, position or None, value) of every argument, in order. Defaults that are not passed

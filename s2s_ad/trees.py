@@ -69,10 +69,6 @@ def known(value: Any, path: str) -> Known:
     return Known(value, (type(value), key))
 
 
-_NUMBERS = frozenset({float, int, np.float64, np.float32, np.int64, np.int32})
-_CONSTANTS = frozenset({bool, str, type(None), types.FunctionType})
-
-
 def describe(value: Any, path: str) -> Spec:
     """The spec of an argument; `path` names it in messages. ArgumentTypeError for what compiled
     code cannot take."""
@@ -106,31 +102,6 @@ def _attribute(value: Any, path: str) -> Spec:
         if type(value).__hash__ is not object.__hash__:
             raise
         return known(value, path)
-
-
-def cheap_key(value: Any, key: list[Any]) -> bool:
-    """Append to `key` what decides the spec of `value`, quickly. False where that takes `describe`
-    or where the value has to be converted first: strided arrays, zero-dimensional ones, …"""
-    kind = type(value)
-    if kind is np.ndarray:
-        shape = value.shape
-        if not shape or not value.flags.carray:
-            return False
-        key.append(value.dtype)
-        key.append(tuple([n == 1 for n in shape]) if 1 in shape else len(shape))
-    elif kind in _NUMBERS:
-        key.append(kind)
-    elif kind in _CONSTANTS:
-        key.append(kind)
-        key.append(value)
-    else:
-        taken_apart = children(value)
-        if taken_apart is None:
-            return False
-        key.append(kind)
-        key.append(taken_apart[0])
-        return all(cheap_key(part, key) for part in taken_apart[1])
-    return True
 
 
 def _describe_array(value: Any, path: str) -> Leaf:
