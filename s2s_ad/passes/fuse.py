@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from s2s_ad.ir.core import Atom, Eqn, Region, Var, eqn_free_vars, free_vars, walk
+from s2s_ad.ir.core import Atom, Eqn, Region, Var, eqn_free_vars, free_vars, region_uses, walk
 from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.subscript import split_spec
+from s2s_ad.passes.lower_gather import can_gather, is_shifted, reads_gathered_safely
 from s2s_ad.passes.lower_roots import Root, make_root, root_kind
 from s2s_ad.passes.lower_values import FILLS, Values, is_gather, is_lazy
 
@@ -28,7 +29,8 @@ _MEMORY_COST = 2  # values up to this many light operations are computed whereve
 
 @dataclass(eq=False)
 class Item:
-    """Something to emit: a nest of `roots`, or one equation as it is."""
+    """Something to emit: a nest of `roots`, or one equation as it is. The roots of one that is
+    `gathered` are a chain, each of which writes what the one before has written."""
 
     position: int
     eqn: Eqn
@@ -37,6 +39,7 @@ class Item:
     defs: set[Var]
     kills: dict[Var, None]  # arrays that are overwritten in place, in order
     next: set[Item] = field(default_factory=set)  # what must come later
+    gathered: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def plan(values: Values, region: Region) -> Plan:
             items = _items(values, region, storage)
         _order(items)
         with values.region():
-            items = _share_nests(values, region, items)
+            items = _share_nests(values, region, _gather_chains(values, region, items))
         more = _conflicts(values, items)
         if not more:
             return Plan(tuple(_schedule(items)), _dropped(values, storage, items))
@@ -320,7 +323,10 @@ def _conflicts(values: Values, items: Sequence[Item]) -> set[Var]:
             for v in _operands(reader):
                 cut(v, killer, set(killer.kills))
     for item in items:
-        if item.roots and all(r.reads_carried_safely(values, item.roots) for r in item.roots):
+        if item.gathered and reads_gathered_safely(values, item.roots):
+            continue
+        safe = (r.reads_carried_safely(values, item.roots) for r in item.roots)
+        if item.roots and not item.gathered and all(safe):
             continue
         for v in _operands(item):
             cut(v, item, set(item.kills))
@@ -332,6 +338,36 @@ def _operands(item: Item) -> list[Atom]:
     if not item.roots:
         return eqn_free_vars(item.eqn)
     return [v for r in item.roots for v in r.eqn.ins if v is not r.base]
+
+
+# --- chains --------------------------------------------------------------------------------------
+
+
+def _gather_chains(values: Values, region: Region, items: list[Item]) -> list[Item]:
+    """Merge the items of every chain of stores and accums on one array, at places that are shifted
+    (see lower_gather.py), if nothing reads what the array is in between."""
+    uses = Counter(region_uses(region))
+    chains: list[list[Item]] = []
+    ends: dict[Var, list[Item]] = {}  # a chain by the version of the array that it gives
+    for item in items:
+        if not item.roots or item.roots[0].base is None:
+            continue
+        base = item.roots[0].base
+        chain = ends.get(base, []) if uses[base] == 1 else []
+        if not chain or not can_gather(values, [i.roots[0] for i in (*chain, item)]):
+            chain = []
+            chains.append(chain)
+        chain.append(item)
+        ends[item.eqn.out] = chain
+    for host, *rest in chains:
+        if is_shifted([i.roots[0] for i in (host, *rest)]):
+            for item in rest:
+                if _reaches(host, item, without=item):
+                    break
+                _merge(items, host, item)
+                items.remove(item)
+                host.gathered = True
+    return items
 
 
 # --- sharing nests -------------------------------------------------------------------------------
@@ -383,6 +419,8 @@ def _merge(items: Sequence[Item], host: Item, item: Item) -> None:
 
 def _can_share(values: Values, host: Item, item: Item) -> bool:
     first, root = host.roots[0], item.roots[0]
+    if host.gathered or item.gathered:
+        return False
     if not (root.in_order and first.in_order and root.loops):
         return False
     keys = [[values.find(axis.key) for axis in r.loops] for r in (first, root)]

@@ -21,6 +21,7 @@ from s2s_ad.ir.core import Eqn, Func, Region, Var, region_uses
 from s2s_ad.ir.types import I64
 from s2s_ad.passes.fuse import plan
 from s2s_ad.passes.lower_expand import expand
+from s2s_ad.passes.lower_gather import emit_gather
 from s2s_ad.passes.lower_nest import emit_nest
 from s2s_ad.passes.lower_scope import Scope
 from s2s_ad.passes.lower_values import VIEWS, Values, is_lazy
@@ -47,7 +48,9 @@ def _region(values: Values, region: Region) -> Region:
                 for eqn in region.eqns[learnt : item.position + 1]:
                     values.note(eqn)
                 learnt = max(learnt, item.position + 1)
-            if item.roots:
+            if item.gathered:
+                emit_gather(values, b, item.roots)
+            elif item.roots:
                 emit_nest(values, b, item.roots, schedule.dropped)
             else:
                 _plain(values, b, item.eqn)

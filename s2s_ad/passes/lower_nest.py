@@ -47,6 +47,17 @@ class Slot:
     base: Var | None = None  # the array that it is a version of, where that may be read as well
 
 
+def loop_names(values: Values) -> list[str]:
+    """Names for the indices of nested loops."""
+    return [n for n in _NAMES if n not in values.names]
+
+
+def origin(first: Lin) -> Lin:
+    """Where a loop over elements from `first` on begins to count. Of `x[i - 1]` where i begins at 2
+    LLVM cannot tell that no index counts from the end, and then it does not vectorise the loop."""
+    return lin(0) if first.is_const and first.const > 1 else first
+
+
 def emit_nest(values: Values, builder: Builder, roots: Sequence[Root], dropped: set[Var]) -> None:
     """Append the loops that compute `roots` to `builder`. Results in `dropped` are needed only
     inside the nest, element by element."""
@@ -61,7 +72,7 @@ class _Nest:
         self.main = next((r for r in roots if r.starts_inside), roots[0])
         self.depth = len(self.main.loops)
         self.scope.making.update(r.eqn.outs[0] for r in roots)
-        self.names = [n for n in _NAMES if n not in values.names]
+        self.names = loop_names(values)
         self.t: list[Lin] = []  # how often each loop has gone round
         self.slots: list[Slot] = []
         kinds = {"array": _Elements, "store": _Elements, "accum": _Elements, "scan": _Scan}
@@ -95,15 +106,16 @@ class _Nest:
         """A `for` equation at `level` around everything further in."""
         scope, axis = self.scope, self.main.loops[level]
         scope.at(self.main.eqn)
-        ends = (axis.first, axis.first + axis.count)
+        first = origin(axis.first)
+        ends = (first, first + axis.count)
         bounds = (*(scope.atom(end, level) for end in ends), i64(1))
         index = Var(self.names[level] if level < len(self.names) else "i", I64)
-        self.values.facts.bound(index, axis.first, axis.first + axis.count - 1)
+        self.values.facts.bound(index, first, first + axis.count - 1)
         alive = [s for s in self.slots if s.birth <= level]
         inits = tuple(s.value for s in alive)
         params = tuple(Var(s.name, s.type) for s in alive)
         scope.push(index, {s.base: p for s, p in zip(alive, params) if s.base and self.safe})
-        self.t.append(lin(index) - axis.first)
+        self.t.append(lin(index) - first)
         for slot, param in zip(alive, params):
             slot.value = scope.level_of(param)
         self.descend(level + 1)

@@ -66,11 +66,17 @@ class Root:
     def leaves_alone(self, values: Values, index: Index) -> bool:
         """True where an element of the base may be read from the version that is being written:
         it is the very element of this iteration, or one that no iteration writes."""
-        pairs = list(zip(self.write, index))
-        facts = values.facts
-        if not is_gather(self.eqn) and all(facts.same(a, b) for a, b in pairs):
-            return True
-        return any(_still(a) and _still(b) and facts.distinct(a, b) for a, b in pairs)
+        return self.writes_at(values, index) or self.writes_elsewhere(values, index)
+
+    def writes_at(self, values: Values, index: Index) -> bool:
+        """True where an element is the very one that is written in the same iteration."""
+        pairs = zip(self.write, index)
+        return not is_gather(self.eqn) and all(values.facts.same(a, b) for a, b in pairs)
+
+    def writes_elsewhere(self, values: Values, index: Index) -> bool:
+        """True where an element is one that no iteration writes."""
+        pairs = zip(self.write, index)
+        return any(_still(a) and _still(b) and values.facts.distinct(a, b) for a, b in pairs)
 
 
 def _still(index: Lin) -> bool:

@@ -35,6 +35,7 @@ class Scope:
         self.making: set[Var] = set()  # new versions of arrays: not there before the loops
         self.loc: Loc | None = None
         self.role = ""
+        self.is_one_statement = False  # what values are computed from is not shown by statement
 
     def at(self, eqn: Eqn) -> None:
         """What is emitted next belongs to `eqn`."""
@@ -203,7 +204,8 @@ class Scope:
     def define(self, eqn: Eqn, index: Index) -> Atom:
         """An element of the result of a lazy equation, from its operands' elements."""
         outer = self.loc, self.role
-        self.at(eqn)
+        if not self.is_one_statement:
+            self.at(eqn)
         result = self._define(eqn, index)
         self.loc, self.role = outer
         return result

@@ -52,6 +52,12 @@ CASES = {
                  "  r: bool[n] = or b, c"),
     "convert": one("  a: i64[n] = convert x {dtype='i64'}\n  r: f64[n] = convert a {dtype='f64'}"),
     "power": one("  r: f64[n] = pow x, 3: i64"),
+    "stencil_adjoint": one(
+        "  v: f64[n-2, m-2] = load B, 1: i64, -1: i64, 1: i64, -1: i64 {spec='_:_,_:_'}\n"
+        "  A0: f64[n, m] = store A, 0.0: f64, 1: i64, -1: i64, 1: i64, -1: i64 {spec='_:_,_:_'}\n"
+        "  A1: f64[n, m] = accum A0, v, -2: i64, 1: i64, -1: i64 {spec=':_,_:_'}\n"
+        "  r: f64[n, m] = accum A1, v, 1: i64, -1: i64, 2: i64 {spec='_:_,_:'}",
+        "A: f64[n, m], B: f64[n, m]"),
     "row_and_column": one(
         "  c: f64[n, 1] = expand x {axes=(1,)}\n  d: f64[n, m] = mul A, c\n"
         "  e: f64[m] = exp y\n  r: f64[n, m] = add d, e", "x: f64[n], y: f64[m], A: f64[n, m]"),
@@ -334,4 +340,5 @@ GOLDEN = {
     "store_in_place": CASES["store_self_same"],
     "triangular": CASES["triangular"],
     "concatenate": CASES["concatenate"],
+    "stencil_adjoint": CASES["stencil_adjoint"],
 }
