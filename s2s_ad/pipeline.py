@@ -1,6 +1,6 @@
 """The list of passes, top to bottom, and what may watch between them.
 
-    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise ─ (lower) ─ inplace ─ emit
+    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise ─ (lower) ─ inplace ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -19,6 +19,7 @@ from s2s_ad.api_errors import check_option
 from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.verify import verify
 from s2s_ad.passes.bounds import bounds
+from s2s_ad.passes.buffers import buffers
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
 from s2s_ad.passes.hoist import hoist
@@ -77,7 +78,9 @@ def stages(
         "value_and_grad": (Stage("transpose", lambda funcs: (gradient(*funcs),)),),
         "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert)),),
     }
-    to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if level == "kernel" else ()
+    kernel = level == "kernel"
+    to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if kernel else ()
+    reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     return (
         Stage("simplify", each(simplify, cse, dce, hoist)),
         *derive[mode],
@@ -85,6 +88,7 @@ def stages(
         Stage("optimise", each(simplify, cse, dce, hoist)),
         *to_loops,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
+        *reuse,
     )
 
 

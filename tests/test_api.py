@@ -319,6 +319,7 @@ def test_ir_after_each_pass() -> None:
         "optimise",
         "lower",
         "inplace",
+        "buffers",
     ):
         assert derivative.ir(3.0, 2.0, after=name).startswith("func area")
     assert "adjoint" in derivative.ir(3.0, 2.0)

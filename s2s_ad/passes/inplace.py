@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.liveness import Liveness
-from s2s_ad.analysis.sharing import READONLY, WRITES, C, Sharing, loop_inits
+from s2s_ad.analysis.sharing import READONLY, WRITES, C, Sharing, is_view, loop_inits
 from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Func, Region, Var, walk
 from s2s_ad.ir.subscript import split_spec
 
@@ -88,16 +88,19 @@ def _named_for(eqn: Eqn, k: int) -> Var:
 
 class _Search:
     """One round: the copies that are needed, outermost first. What a copy found in this round may
-    make unnecessary is left for the next one."""
+    make unnecessary is left for the next one. Of a copy outside of loops it is known what that is:
+    what becomes of the copy no longer shares with anything else."""
 
     def __init__(self, func: Func, donated: Sequence[int]) -> None:
         self.func = func
         self.sharing, self.live = Sharing(func), Liveness(func)
         own = {func.params[p] for p, _ in func.mutated} | {func.params[p] for p in donated}
         self.foreign = {p for p in func.params if p.type.is_array and p not in own}
-        self.homes = _homes(func)
+        self.homes, self.outermost = _homes(func), set(func.body.eqns)
         self.edits = _Edits()
         self.touched: set[Var] = set()
+        self.copied: list[set[Var]] = []  # what becomes of each copy that is ordered outside loops
+        self.heirs = _heirs(func.body)
 
     def run(self) -> _Edits:
         self._block(self.func.body)
@@ -168,22 +171,63 @@ class _Search:
         """Order what is needed for `eqn` to overwrite its operand `k` though `others` are live."""
         base = eqn.ins[k]
         sharers = self.sharing.sharers(base)
-        must = must or bool(sharers & self.foreign)
-        if not (must or others):
+        foreign = bool(sharers & self.foreign)
+        if not (must or foreign or others):
             return False
-        if sharers & self.touched:
+        if sharers & self.touched or (must and any(sharers & copy for copy in self.copied)):
             return True
-        self.touched |= {base, *eqn.outs, *others}
+        for copy in self.copied:  # as it will be after this round
+            others = {w for w in others if (w in copy) == (base in copy)}
+            foreign = foreign and base not in copy
+        must = must or foreign
+        if not (must or others):
+            return True
         views = self.sharing.views
-        if must:
-            self.edits.operands.add((eqn, k))
-        elif all(w in views and views[w].prim == "load" for w in others):
+        if not must and all(w in views and views[w].prim == "load" for w in others):
             self.edits.views |= others
-        elif others == {base} and base in local and base in self.homes:
+        elif not must and others == {base} and base in local and base in self.homes:
             self.edits.keeps.add((eqn, k))
         else:
             self.edits.operands.add((eqn, k))
+            if eqn in self.outermost:
+                self.copied.append(self._become(eqn, k))
+                return True
+        self.touched |= {base, *eqn.outs, *others}
         return True
+
+    def _become(self, eqn: Eqn, k: int) -> set[Var]:
+        """Every version of a copy of operand `k` of `eqn`, and every view of one."""
+        inits = loop_inits(eqn) if eqn.prim in ("for", "while") else ()
+        place = k - len(eqn.ins)
+        queue = [eqn.outs[place], *(r.params[place] for r in eqn.regions)] if inits else [eqn.out]
+        found: set[Var] = set()
+        while queue:
+            v = queue.pop()
+            if v not in found:
+                found.add(v)
+                queue += self.heirs.get(v, ())
+        return found
+
+
+def _heirs(region: Region) -> dict[Atom, list[Var]]:
+    """The variables that an array's buffer, or a part of it, goes on to be."""
+    heirs: dict[Atom, list[Var]] = {}
+    for eqn in walk(region):
+        pairs: list[tuple[Atom, Var]] = []
+        if eqn.prim in WRITES or eqn.prim == "grow" or is_view(eqn):
+            pairs = [(eqn.ins[0], eqn.out)]
+        elif eqn.prim == "if":
+            pairs = [(a, out) for r in eqn.regions for a, out in zip(r.results, eqn.outs)]
+        elif eqn.prim in ("for", "while"):
+            inits = loop_inits(eqn)
+            for k in range(-len(inits), 0):
+                places = [eqn.outs[k], *(r.params[k] for r in eqn.regions)]
+                ways = (inits[k], eqn.regions[-1].results[k])
+                pairs += [(a, place) for a in ways for place in places]
+        for a, heir in pairs:
+            if heir.type.is_array:
+                heirs.setdefault(a, []).append(heir)
+    return heirs
 
 
 def _homes(func: Func) -> dict[Var, Var]:

@@ -13,12 +13,12 @@ the position: of known size where the bounds are arithmetic on outer indices (a 
 counted beforehand), growing where they are not (a `while`, a `for` that may end early). A value in
 a branch outside all loops needs no tape: the branch gets a further result. Arrays whose size
 changes from one iteration to the next go to a flat tape, one after the other, with their extents
-beside.
+beside; their elements are counted beforehand where the extents are arithmetic on indices too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.extents import Extents
@@ -154,6 +154,7 @@ class _Sweep:
     def __init__(self, program: Program, plan: Plan, out: Forward) -> None:
         self.program, self.plan, self.out = program, plan, out
         self.state = out.state
+        self.counted: set[Var] = set()  # whose flat tapes are large enough from the start
 
     # -- regions
 
@@ -263,7 +264,9 @@ class _Sweep:
                 if extents is not None:
                     self._empty(v, v.type.dtype, [*trips, *extents], grows, b)
                     continue
-                self._empty(v, v.type.dtype, [i64(STACK)], True, b)
+                size = self._entries(scope, outermost, b, v)
+                self.counted.update(() if size is None else (v,))
+                self._empty(v, v.type.dtype, [size or i64(STACK)], size is None, b)
                 self._empty(("shape", v), "i64", [*trips, i64(v.type.ndim)], grows, b)
                 self.state["end", v] = i64(0)
 
@@ -286,9 +289,12 @@ class _Sweep:
             bounds.append(node.eqn.ins[:3])
         return [trip_count(b, *three) for three in bounds]
 
-    def _entries(self, scope: Node, outermost: Node, b: Builder) -> Atom | None:
-        """How often the body of `scope` runs in all, counted beforehand by running the loops around
-        it, where their bounds are arithmetic on indices; else None."""
+    def _entries(
+        self, scope: Node, outermost: Node, b: Builder, v: Var | None = None
+    ) -> Atom | None:
+        """How often the body of `scope` runs in all, or how many elements `v` has there in all,
+        counted beforehand by running the loops around it, where their bounds (and the extents) are
+        arithmetic on indices; else None."""
         loops = scope.loops()
         if not all(map(_runs_to_its_end, loops)):
             return None
@@ -298,12 +304,18 @@ class _Sweep:
             bounds = [self._bound(a, outermost, b, env) for a in eqn.ins[:3]]
             if None in bounds:
                 return None
-            if level == len(loops) - 1:
+            innermost = level == len(loops) - 1
+            if innermost and v is None:
                 return b.emit("add", total, trip_count(b, *bounds), name="entries")
             inner = Builder(b.loc)
             own = self.program.index_of(loops[level])
             index, so_far = Var(own.name, I64), Var("entries", I64)
-            after = count(level + 1, inner, {**env, own: index}, so_far)
+            env = {**env, own: index}
+            if innermost:
+                size = self._size(v, outermost, inner, env)
+                after = size and inner.emit("add", so_far, size, name="entries")
+            else:
+                after = count(level + 1, inner, env, so_far)
             if after is None:
                 return None
             region = inner.region((index, so_far), (after,))
@@ -326,17 +338,33 @@ class _Sweep:
         env[a] = b.emit(eqn.prim, *ins, name=a.name, **eqn.params)
         return env[a]
 
-    def _extents(self, v: Var, outermost: Node, b: Builder) -> list[Atom] | None:
-        """The extents of `v`, if they are known before the loops: the same in every iteration."""
+    def _size(self, v: Var, outermost: Node, b: Builder, env: dict[Var, Atom]) -> Atom | None:
+        """The number of elements of `v` in one iteration."""
+
+        def scalar(a: Atom) -> Atom | None:
+            return self._bound(a, outermost, b, env)
+
+        extents = self._extents(v, outermost, b, scalar)
+        return None if extents is None else product(b, extents)
+
+    def _extents(
+        self,
+        v: Var,
+        outermost: Node,
+        b: Builder,
+        scalar: Callable[[Atom], Atom | None] | None = None,
+    ) -> list[Atom] | None:
+        """The extents of `v`, if they are known before the loops: the same in every iteration, or
+        arithmetic on what `scalar` gives."""
 
         def dim(array: Var, axis: int) -> Atom | None:
             at_hand = self._outside(array, outermost) and array not in self.program.linear
             return b.emit("dim", array, axis=axis, name="n") if at_hand else None
 
-        def scalar(a: Atom) -> Atom | None:
+        def invariant(a: Atom) -> Atom | None:
             return a if self._outside(a, outermost) else None
 
-        extents = Extents(self.program, b, dim, scalar)
+        extents = Extents(self.program, b, dim, scalar or invariant)
         found = [extents.find(v, axis) for axis in range(v.type.ndim)]
         return None if None in found else found
 
@@ -375,7 +403,8 @@ class _Sweep:
         flat = v if v.type.ndim == 1 else b.emit("reshape", v, size, name=v.name)
         start, tape = self.state["end", v], self.state[v]
         end = b.emit("add", start, size, name=f"{v.name}_end")
-        tape = b.emit("grow", tape, end, name=tape.name)
+        if v not in self.counted:
+            tape = b.emit("grow", tape, end, name=tape.name)
         new = b.emit("store", tape, flat, start, end, spec="_:_", name=tape.name, type=tape.type)
         self.state[v], self.state["end", v] = new, end
 

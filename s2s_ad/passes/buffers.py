@@ -1,0 +1,221 @@
+"""Buffers that an iteration makes for itself are made once, before the loop.
+
+    for 0, m, 1, s { (k, s)                  t.0 = empty n
+      t = full 0.0, n                        for 0, m, 1, s, t.0 { (k, s, t.1)
+      t1 = accum t, v, i              →        t = store t.1, 0.0 {spec=':'}
+      …                                        t1 = accum t, v, i
+      yield s1                                 …
+    }                                          yield s1, t1
+                                             }
+
+What may move: `empty` and `full`, and `copy` of an array whose extents are known before the loop,
+where no version of the buffer and no view of it is among the results of an iteration. Then the next
+iteration reads nothing of it but what it has written itself. Where it is one of the results, and
+the next iteration does not pass it on, two buffers take turns: `yield a1, u, t` with the parameters
+`a, t, u` (and `a1` a version of `t`). The pass comes after `inplace`: until
+then an array is a value, and which values share a buffer is not settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from s2s_ad.analysis.sharing import WRITES, is_view, loop_inits
+from s2s_ad.ir.build import Builder, i64
+from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_defs, substitute, walk
+from s2s_ad.ir.types import known_equal
+
+_ALLOCATIONS = ("empty", "full", "copy")
+_SAFE = ("add", "sub", "mul", "maximum", "minimum")  # integers that may be computed in vain
+_NEGATIVE = {"error": "ValueError", "message": "negative dimensions are not allowed"}
+
+
+def buffers(func: Func) -> Func:
+    """`func` with the allocations of iterations moved in front of their loops."""
+    made = {out: e for e in walk(func.body) for out in e.outs}
+    return func.with_(body=_region(func.body, made))
+
+
+def _region(region: Region, made: dict[Var, Eqn]) -> Region:
+    eqns: list[Eqn] = []
+    for eqn in region.eqns:
+        if eqn.regions:
+            eqn = eqn.with_(regions=tuple(_region(r, made) for r in eqn.regions))
+        if eqn.prim in ("for", "while"):
+            moved = _Moved(eqn, made)
+            eqns += moved.before.eqns
+            eqn = moved.loop
+        eqns.append(eqn)
+    return Region(region.params, tuple(eqns), region.results)
+
+
+@dataclass
+class _Moved:
+    """A loop without the allocations that can go before it, and these."""
+
+    loop: Eqn
+    made: dict[Var, Eqn]
+    before: Builder = field(default_factory=Builder)
+
+    def __post_init__(self) -> None:
+        made = [e.out for e in self.body.eqns if e.prim in _ALLOCATIONS and e.out.type.is_array]
+        for out in made:
+            eqn = next(e for e in self.body.eqns if out in e.outs)
+            kept = _kept(eqn.out, self.body)
+            if len(kept) > 1 or (kept and not self.alternates(*kept)):
+                continue
+            sizes = self.extents(eqn, set(region_defs(self.body)))
+            if None not in sizes:
+                self.move(eqn, sizes, twice=bool(kept))
+
+    @property
+    def body(self) -> Region:
+        return self.loop.regions[-1]
+
+    def alternates(self, place: int) -> bool:
+        """True where an iteration passes a buffer on as the result `place`, and is done with what
+        it got there: two buffers can take turns."""
+        if place < 0:
+            return False
+        body = self.body
+        return not _kept(body.params[place + len(body.params) - len(body.results)], body)
+
+    def extents(self, eqn: Eqn, inside: set[Var]) -> list[Atom | None]:
+        """The extents of what `eqn` makes; None for one that is not known before the loop."""
+        if eqn.prim == "copy":
+            return [self.extent(size) for size in eqn.ins[0].type.shape]
+        sizes = eqn.ins if eqn.prim == "empty" else eqn.ins[1:]
+        return [self.outside(a, inside) for a in sizes]
+
+    def outside(self, a: Atom, inside: set[Var]) -> Atom | None:
+        """The integer `a` before the loop, computed there if need be."""
+        if a not in inside:
+            return a
+        eqn = self.made.get(a)
+        if eqn is None or not (eqn.prim == "dim" or eqn.prim in _SAFE):
+            return None
+        ins = [self.outside(b, inside) for b in eqn.ins]
+        if None in ins:
+            return None
+        return self.emit(eqn.prim, *ins, name=a.name, **eqn.params)
+
+    def emit(self, prim: str, *ins: Atom, **more: object) -> Var:
+        out = self.before.emit(prim, *ins, **more)
+        self.made[out] = self.before.eqns[-1]
+        return out
+
+    def extent(self, size: int | str) -> Atom | None:
+        """An extent as a number, from an array that the loop starts with."""
+        if isinstance(size, int):
+            return i64(size)
+        for a in loop_inits(self.loop):
+            for axis, other in enumerate(a.type.shape):
+                if known_equal(size, other):
+                    return self.emit("dim", a, axis=axis, name="n")
+        return None
+
+    def move(self, eqn: Eqn, sizes: Sequence[Atom], twice: bool) -> None:
+        """The buffer goes round the loop, so that its versions stay in line; of two, each goes to
+        the place of the other."""
+        out, before, stays = eqn.out, self.before, Builder(eqn.loc, eqn.role)
+        before.loc, before.role = eqn.loc, eqn.role
+        known = []
+        for size in sizes:
+            if _is_size(size, self.made):
+                known.append(size)
+                continue
+            fine = stays.emit("ge", size, i64(0), name="fine")  # the error stays where it was
+            stays.equation("assert", (fine,), _NEGATIVE)
+            known.append(self.emit("maximum", size, i64(0), name="n"))
+        made = [
+            self.emit("empty", *known, name=out.name, type=out.type, dtype=out.type.dtype)
+            for _ in range(1 + twice)
+        ]
+        params = tuple(Var(out.name, out.type) for _ in made)
+        results = (*params[1:], _last(out, self.body))
+        if eqn.prim != "empty":
+            spec = {"spec": ",".join(":" * out.type.ndim)}
+            filled = (params[0], eqn.ins[0])
+            stays.append(Eqn((out,), "store", filled, spec, (), eqn.loc, eqn.role))
+        eqns = [e for old in self.body.eqns for e in (stays.eqns if old is eqn else (old,))]
+        body = Region(self.body.params + params, tuple(eqns), self.body.results + results)
+        if eqn.prim == "empty":
+            body = substitute(body, {out: params[0]})
+        self.carry(made, body)
+
+    def carry(self, made: Sequence[Var], body: Region) -> None:
+        """The loop with a new body, which has further parameters, `made` at first."""
+        regions = [body]
+        if self.loop.prim == "while":
+            cond = self.loop.regions[0]
+            unread = (Var(v.name, v.type) for v in made)
+            regions.insert(0, Region((*cond.params, *unread), cond.eqns, cond.results))
+        self.loop = self.loop.with_(
+            ins=(*self.loop.ins, *made),
+            outs=(*self.loop.outs, *(Var(v.name, v.type) for v in made)),
+            regions=tuple(regions),
+            params={k: v for k, v in self.loop.params.items() if k != "linear"},
+        )
+
+
+def _is_size(a: Atom, made: Mapping[Var, Eqn]) -> bool:
+    """True for what is certainly not negative."""
+    if isinstance(a, Lit):
+        return a.value >= 0
+    eqn = made.get(a)
+    if eqn is None:
+        return False
+    if eqn.prim in ("add", "mul", "minimum"):
+        return all(_is_size(b, made) for b in eqn.ins)
+    return eqn.prim == "dim" or (eqn.prim == "maximum" and any(_is_size(b, made) for b in eqn.ins))
+
+
+def _kept(buffer: Var, body: Region) -> list[int]:
+    """The results of `body` that may share memory with `buffer`; -1 stands for what is outside of
+    the program."""
+    sharing: set[Atom] = {buffer}
+    size = 0
+    while size != len(sharing):
+        size = len(sharing)
+        for eqn in walk(body):
+            if eqn.prim == "perform" and not sharing.isdisjoint(eqn.ins):
+                return [-1]
+            if eqn.prim in WRITES or eqn.prim == "grow" or is_view(eqn):
+                sharing.update(eqn.outs if eqn.ins[0] in sharing else ())
+            if eqn.prim == "if":
+                results = zip(eqn.outs, *(r.results for r in eqn.regions))
+                sharing.update(out for out, *ways in results if not sharing.isdisjoint(ways))
+            elif eqn.prim in ("for", "while"):
+                _round(eqn, sharing)
+    return [k for k, a in enumerate(body.results) if a in sharing]
+
+
+def _round(eqn: Eqn, sharing: set[Atom]) -> None:
+    """What a loop carries: each slot shares as a whole."""
+    inits = loop_inits(eqn)
+    for k in range(-len(inits), 0):
+        slot = [eqn.outs[k], eqn.regions[-1].results[k], *(r.params[k] for r in eqn.regions)]
+        if inits[k] in sharing or not sharing.isdisjoint(slot):
+            sharing.update(a for a in slot if isinstance(a, Var))
+
+
+def _last(v: Var, region: Region) -> Var:
+    """The last version of the buffer `v` at the end of `region`, as far as it can be followed."""
+    for eqn in region.eqns:
+        if eqn.prim in WRITES and eqn.ins[0] is v:
+            v = eqn.out
+        elif eqn.prim == "if":
+            kept = [k for k in range(len(eqn.outs)) if _ends(eqn, k, [v, v])]
+            v = eqn.outs[kept[0]] if kept else v
+        elif eqn.prim in ("for", "while") and v in loop_inits(eqn):
+            k = loop_inits(eqn).index(v) - len(loop_inits(eqn))
+            params = [r.params[k] for r in eqn.regions[-1:]]
+            v = eqn.outs[k] if _ends(eqn, k, params) else v
+    return v
+
+
+def _ends(eqn: Eqn, k: int, starts: Sequence[Var]) -> bool:
+    """True where the result `k` of the last regions of `eqn` are the last versions of `starts`."""
+    regions = eqn.regions[-len(starts) :]
+    return all(r.results[k] is _last(v, r) for v, r in zip(starts, regions))
