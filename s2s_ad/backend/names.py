@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
-from s2s_ad.backend.expr import VECTOR_NAMES
+from s2s_ad.backend.expr import ANY_ORDER_NAMES, VECTOR_NAMES
 from s2s_ad.backend.fold import Plan, base_name, is_temporary
 from s2s_ad.ir.core import Atom, Eqn, Func, Region, Var, walk
 
 RESERVED = frozenset(
-    {"np", "math", "numba", "compiled", *VECTOR_NAMES.values(), *keyword.kwlist, *dir(builtins)}
+    {"np", "math", "numba", "compiled", *VECTOR_NAMES.values(), *ANY_ORDER_NAMES.values()}
+    | {*keyword.kwlist, *dir(builtins)}
 )
 
 
@@ -111,24 +112,26 @@ class _Groups:
         """Names in order of definition; a taken name gets `_1`, `_2`, …"""
         taken: dict[str, list[Var]] = {}
         out: dict[Var, str] = {}
+        used: dict[str, int] = {}  # all names with a hint and a smaller number are taken
         reserved = RESERVED | {self.func.name}
         for leader in (v for v in self.order if self.group[v] is v):
-            hint, count = identifier(self.hint(leader), reserved), 0
-            name = hint
-            while any(not self._may_reuse(leader, other) for other in taken.get(name, ())):
+            hint = identifier(self.hint(leader), reserved)
+            fresh = all(map(is_temporary, self.members[leader]))
+            count = used.get(hint, 0) if fresh else 0
+            name = f"{hint}_{count}" if count else hint
+            while name in taken and (
+                fresh or any(not self._may_reuse(leader, other) for other in taken[name])
+            ):
                 count += 1
                 name = f"{hint}_{count}"
             taken.setdefault(name, []).append(leader)
+            if fresh:
+                used[hint] = count
             out.update(dict.fromkeys(self.members[leader], name))
         return out
 
     def _may_reuse(self, a: Var, b: Var) -> bool:
-        fresh = is_temporary(a) and all(map(is_temporary, self.members[a]))
-        return (
-            not fresh
-            and self.kind(a) == self.kind(b)
-            and self.enemies[a].isdisjoint(self.members[b])
-        )
+        return self.kind(a) == self.kind(b) and self.enemies[a].isdisjoint(self.members[b])
 
 
 def _interferences(func: Func, plan: Plan, live: Liveness, groups: _Groups) -> None:

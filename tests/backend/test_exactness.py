@@ -114,3 +114,15 @@ def test_the_option() -> None:
         value, gradient = s2s_ad.value_and_grad(running, fastmath=fastmath)(x)
         np.testing.assert_allclose(value, running(x), rtol=1e-13)
         np.testing.assert_array_equal(gradient, 2.0 * x)
+
+
+def hidden(x):
+    vadd = x * 2.0
+    return np.sum(vadd * vadd) + vadd[0]
+
+
+def test_a_name_of_the_users_hides_no_sum() -> None:
+    x = np.linspace(0.0, 1.0, 11)
+    value, gradient = s2s_ad.value_and_grad(hidden)(x)
+    np.testing.assert_allclose(value, hidden(x), rtol=1e-13)
+    np.testing.assert_allclose(gradient, 8.0 * x + 2.0 * (np.arange(11) == 0), rtol=1e-13)
