@@ -5,12 +5,15 @@ stack, concatenate                       empty, then a store of each part
 reshape that only adds or drops 1s       expand and squeeze
 a store over the whole of a new array    broadcast of the value
 cumsum, argmax over an extent 1          copy, zeros
+-(x * 2), (-x) * 2                       x * -2
 """
 
 from __future__ import annotations
 
+from collections import Counter
+
 from s2s_ad.ir.build import Builder, i64, number
-from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_uses
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element, is_full
 from s2s_ad.ir.types import Dim, known_equal
@@ -21,11 +24,12 @@ EXACT = "exact"
 
 def expand(func: Func) -> Func:
     """`func` with the rewriting of the module's docstring, in all of its regions."""
-    return func.with_(body=_Expander().region(func.body))
+    return func.with_(body=_Expander(Counter(region_uses(func.body))).region(func.body))
 
 
 class _Expander:
-    def __init__(self) -> None:
+    def __init__(self, uses: Counter[Var]) -> None:
+        self.uses = uses  # of the program before
         self.defs: dict[Var, Eqn] = {}
 
     def region(self, region: Region) -> Region:
@@ -169,7 +173,30 @@ def _arg(x: _Expander, b: Builder, eqn: Eqn) -> bool:
     return _finish(b, eqn, "full", number(0, "i64"), *kept)
 
 
+def _sign(x: _Expander, b: Builder, eqn: Eqn) -> bool:
+    """A sign goes into a factor that is a literal. Fewer operations make a value cheap enough to be
+    computed wherever it is used; but a product that is computed once for several uses stays."""
+    outer = next((a for a in eqn.ins if isinstance(a, Lit)), None)
+    value = next((a for a in eqn.ins if isinstance(a, Var)), None)
+    made = x.defs.get(value) if value is not None else None
+    if made is None or {eqn.prim, made.prim} != {"neg", "mul"}:
+        return False
+    factor = outer or next((a for a in made.ins if isinstance(a, Lit)), None)
+    source = next((a for a in made.ins if isinstance(a, Var)), None)
+    if source is None or factor is None or factor.type.dtype not in ("f32", "f64"):
+        return False
+    if x.uses[value] > 1 and _is_elementwise(x.defs.get(source)):
+        return False
+    return _finish(b, eqn, "mul", source, Lit(-factor.value, factor.type))
+
+
+def _is_elementwise(eqn: Eqn | None) -> bool:
+    return eqn is not None and PRIMS[eqn.prim].elementwise
+
+
 _RULES = {
+    "neg": _sign,
+    "mul": _sign,
     "dot": _dot,
     "stack": _stack,
     "concatenate": _concatenate,

@@ -269,11 +269,15 @@ class _Gather:
         bounds = (scope.atom(start, 0), scope.atom(start + count, 0), i64(1), array)
         index, param = self.index(len(at), start, count), self.version()
         scope.push(index, {self.base: param})
-        result = self.element(scope, scope.level_of(param), [*at, lin(index) - start + first], links)
+        result = self.element(
+            scope, scope.level_of(param), [*at, lin(index) - start + first], links
+        )
         body = scope.pop().region((index, param), (result,))
         array = scope.level_of(self.version())
         eqn = self.eqn
-        scope.builders[0].append(Eqn((array,), "for", bounds, NO_PARAMS, (body,), eqn.loc, eqn.role))
+        scope.builders[0].append(
+            Eqn((array,), "for", bounds, NO_PARAMS, (body,), eqn.loc, eqn.role)
+        )
         scope.carried[0][self.base] = array
         return array
 

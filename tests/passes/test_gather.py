@@ -98,8 +98,14 @@ def test_random_stencils(drawn):
 V = "x: f64[n], v: f64[n-2]"
 CHAINS = {
     "two": (V, ["accum {}, v, -2: i64 {spec=':_'}", "accum {}, v, 2: i64 {spec='_:'}"]),
-    "store_first": (V, ["store {}, v, 1: i64, -1: i64 {spec='_:_'}", "accum {}, v, 2: i64 {spec='_:'}"]),
-    "store_last": (V, ["accum {}, v, 2: i64 {spec='_:'}", "store {}, v, 1: i64, -1: i64 {spec='_:_'}"]),
+    "store_first": (
+        V,
+        ["store {}, v, 1: i64, -1: i64 {spec='_:_'}", "accum {}, v, 2: i64 {spec='_:'}"],
+    ),
+    "store_last": (
+        V,
+        ["accum {}, v, 2: i64 {spec='_:'}", "store {}, v, 1: i64, -1: i64 {spec='_:_'}"],
+    ),
     "rows": (
         "x: f64[n, m], v: f64[n-1, m]",
         ["accum {}, v, -1: i64 {spec=':_,:'}", "accum {}, v, 1: i64 {spec='_:,:'}"],
