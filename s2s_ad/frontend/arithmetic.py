@@ -5,6 +5,7 @@ A Python number, known or not, is weak (NEP 50): `2.0 * x` has the dtype of an f
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -434,7 +435,7 @@ def as_array(cx: Context, value: Any) -> Any:
     items = [as_array(cx, v) for v in value]
     if not items:
         return cx.fresh(cx.emit("full", number(0, "f64"), i64(0)))
-    dtype, _ = result_dtype(cx, items)
+    dtype = functools.reduce(promote, (dtype_of(cx, i)[0] for i in items))  # no number is weak
     shapes = {len(shape_of(i)) for i in items}
     if len(shapes) > 1:
         cx.fail(ShapeError, "the items of this list have different numbers of axes")

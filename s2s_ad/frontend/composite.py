@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from s2s_ad.frontend.registry import FUNCTIONS, handles
 from s2s_ad.frontend.shaping import stack
 from s2s_ad.frontend.subscripts import Slice, flat, get, place, put
 from s2s_ad.frontend.values import View, is_scalar
+from s2s_ad.ir.types import promote
 
 ALL = Slice(None, None, None)
 
@@ -146,7 +148,9 @@ def polyval(cx: Context, p: Any, x: Any) -> Any:
     """Horner's scheme; the number of coefficients must be known."""
     x = ar.as_array(cx, x)
     total: Any = ar.binary(cx, "mul", x, 0)
-    for coefficient in static_items(cx, p):
+    coefficients = [ar.as_array(cx, c) for c in static_items(cx, p)]
+    dtype = functools.reduce(promote, (ar.dtype_of(cx, c)[0] for c in coefficients))
+    for coefficient in (ar.convert(cx, c, dtype) for c in coefficients):
         total = ar.binary(cx, "add", ar.binary(cx, "mul", total, x), coefficient)
     return total
 

@@ -137,11 +137,13 @@ def iota(cx: Context, n: Any) -> View:
 def linspace(cx: Context, start: Any, stop: Any, num: Any = 50, endpoint: Any = True) -> Any:
     if not is_scalar(start) or not is_scalar(stop):
         cx.fail(UnsupportedTypeError, "np.linspace takes numbers")
+    dtype, _ = ar.result_dtype(cx, (start, stop, 1.0))
     last = ar.binary(cx, "sub", num, 1) if endpoint else num
     parts = ar.elementwise(cx, "maximum", (last, 1), "i64") if not is_number(last) else max(last, 1)
     step = ar.binary(cx, "div", ar.binary(cx, "sub", stop, start), parts)
     offsets = ar.binary(cx, "mul", astype(cx, iota(cx, num), np.float64), step)
-    return ar.binary(cx, "add", offsets, start)
+    values = ar.binary(cx, "add", offsets, start)
+    return cx.fresh(ar.convert(cx, values, dtype))
 
 
 @handles(np.eye)

@@ -7,15 +7,21 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from s2s_ad.frontend.context import Context
 from s2s_ad.frontend.errors import UnsupportedCallError
 from s2s_ad.frontend.heap import boxed, plain
+from s2s_ad.ir.build import number
+from s2s_ad.ir.core import Var
 
 Handler = Callable[..., Any]
 FUNCTIONS: dict[Any, Handler] = {}
 METHODS: dict[str, Handler] = {}
 #: Handlers that tell objects apart, and do not only read what they hold.
 TAKE_OBJECTS: set[Handler] = set()
+#: The dtypes of Python's numbers under NumPy.
+NUMPY = {int: "i64", float: "f64", complex: "c128"}
 
 
 def handles(*objects: Any, method: str = "", boxes: bool = False) -> Callable[[Handler], Handler]:
@@ -59,9 +65,28 @@ def invoke(
     from s2s_ad.frontend.inplace import with_out
 
     def without_out(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        return _invoke(cx, name, handler, args, kwargs)
+        value = _invoke(cx, name, handler, args, kwargs)
+        return _as_numpy(cx, value) if _gives_numpy(fn) else value
 
     return with_out(cx, fn, name, args, kwargs, without_out)
+
+
+def _gives_numpy(fn: Any) -> bool:
+    """Whether the numbers that a function returns are NumPy's: np.hypot(0.5, 1) is an np.float64,
+    which lifts single precision that it meets. (Results of math and len are Python's.)"""
+    numpy = isinstance(fn, np.ufunc) or (getattr(fn, "__module__", "") or "").startswith("numpy")
+    return numpy and fn not in (np.shape, np.size, np.ndim, np.broadcast_shapes)
+
+
+def _as_numpy(cx: Context, value: Any) -> Any:
+    """Python numbers as NumPy's; booleans are the same for both."""
+    if type(value) is tuple:
+        return tuple(_as_numpy(cx, v) for v in value)
+    if isinstance(value, Var) and value in cx.weak:
+        return cx.emit("convert", value, dtype=value.type.dtype)  # the argument itself stays weak
+    if type(value) in (int, float, complex):
+        return number(value, NUMPY[type(value)])
+    return value
 
 
 def _invoke(
