@@ -1,4 +1,4 @@
-"""A Hypothesis strategy that writes random programs as source text.
+"""Random programs as source text, and the Hypothesis strategy for them.
 
 Every program is `f(x, y, k, a, b, B, idx, c)`: two floats, an int, two vectors of one length (which
 may be 0), a matrix with rows of that length, an index vector, and a vector in single precision that
@@ -11,7 +11,7 @@ fields and methods and lists that loops append to come and go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -87,9 +87,9 @@ class Scope:
 
 @dataclass
 class Writer:
-    """Draws and writes one program; `budget` bounds its statements."""
+    """Writes one program; `pick` chooses among options, and `budget` bounds the statements."""
 
-    draw: Callable
+    pick: Callable
     length: int
     rows: int
     helpers: tuple[str, ...]
@@ -97,9 +97,6 @@ class Writer:
     budget: int = 12
     fresh: int = 0
     lines: list[str] = field(default_factory=list)
-
-    def pick(self, options) -> Any:
-        return self.draw(st.sampled_from(list(options)))
 
     def name(self, stem: str) -> str:
         self.fresh += 1
@@ -417,19 +414,24 @@ OBJECT = (
 )
 
 
-@st.composite
-def random_programs(draw) -> RandomProgram:
-    length, rows = draw(st.sampled_from((3, 4, 2, 1, 3, 4, 2, 0))), draw(st.sampled_from((2, 3, 1)))
-    helpers = HELPERS if draw(st.booleans()) else ()
-    helpers += (OBJECT,) if draw(st.integers(0, 2)) == 0 else ()
-    writer = Writer(draw, length, rows, helpers, tuple_value=draw(st.booleans()))
+def random_program(pick: Callable[[Sequence], Any]) -> RandomProgram:
+    """A program, each of whose choices is `pick(options)`."""
+    length, rows = pick((3, 4, 2, 1, 3, 4, 2, 0)), pick((2, 3, 1))
+    helpers = HELPERS if pick((False, True)) else ()
+    helpers += (OBJECT,) if pick((True, False, False)) else ()
+    writer = Writer(pick, length, rows, helpers, tuple_value=pick((False, True)))
     scope = Scope()
     writer.write(scope, "b = b.copy()")
     writer.write(scope, "W[:] = 0.3")
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(pick((1, 2, 3))):
         scope = writer.block(scope)
     writer.write(scope, writer.value(scope))
     head = "def f(x, y, k, a, b, B, idx, c):\n"
     text = "".join(helpers) + head + "\n".join(writer.lines) + "\n"
-    trips, seed = draw(st.integers(0, 5)), draw(st.integers(0, 99))
-    return RandomProgram(text, length, rows, trips, seed)
+    return RandomProgram(text, length, rows, trips=pick(range(6)), seed=pick(range(100)))
+
+
+@st.composite
+def random_programs(draw: Callable) -> RandomProgram:
+    """`random_program` for Hypothesis, which can make a program that fails smaller."""
+    return random_program(lambda options: draw(st.sampled_from(list(options))))
