@@ -181,7 +181,7 @@ class Writer:
             f"{i} > {self.pick(range(4))}",
             active,
             f"{active} and {i} != 1",
-            f"not {active} or {i} == 2",
+            f"(not {active} or {i} == 2)",
             f"{MARK}-0.4 < {self.scalar(s, 0)} <= 0.6)",
         )
         return self.pick(options)
