@@ -25,6 +25,10 @@ Options that every transformation takes:
                   terms in another order, fused multiplications and additions, reciprocals in
                   place of divisions. Some loops are up to 1.5 times faster; comparisons of what
                   would be equal may come out either way, compensated sums are not compensated
+- `parallel=False` True lets long loops of compiled code use all of numba's threads, those of array
+                  expressions, reductions and reverse sweeps among them, where it is proved that
+                  iterations do not depend on each other; short ones still run on one. A `prange` of
+                  the function's own is parallel in any case, and so is its reverse sweep
 
 Functions are specialised for the types of a call: dtypes, ranks, which extents are 1, the structure
 of containers, and the values of strings, bools, None and functions.
@@ -81,6 +85,7 @@ class Derivative:
         boundscheck: bool = True,
         math: str = "vector",
         fastmath: bool = False,
+        parallel: bool = False,
     ) -> None:
         if not callable(fn):
             raise ArgumentTypeError(f"a function is needed, not a {type(fn).__name__}")
@@ -90,6 +95,7 @@ class Derivative:
         inherited = fn._static if isinstance(fn, Derivative) else ()
         self._static = (*inherited, *((static,) if isinstance(static, str) else static))
         self._outputs, self._donate, self._invert = outputs, donate, invert
+        self._parallel = parallel
         self._level = level or ("kernel" if jit else "array")
         self._boundscheck = boundscheck
         self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
@@ -166,7 +172,7 @@ class Derivative:
         """What is made for a call with arguments of these specs, before it is compiled."""
         program = self._program(arguments)
         options = {"invert": self._invert, "boundscheck": self._boundscheck}
-        options["donate"] = self._donate
+        options |= {"donate": self._donate, "parallel": self._parallel}
         return derive(self.mode, program, self._wrt, self._outputs, **options)
 
     def _program(self, arguments: tuple[Argument, ...]) -> Program:

@@ -51,7 +51,8 @@ class Derived:
 
     `out` is the structure of the whole result; `sources` says for each of its leaves which argument
     it *is* (a compiled primal returns the caller's own array where Python would), None for most;
-    `donated` are the parameters whose buffers may be used, `boundscheck` is the user's option.
+    `donated` are the parameters whose buffers may be used; `boundscheck` and `parallel` are the
+    user's options.
     """
 
     mode: str
@@ -63,13 +64,14 @@ class Derived:
     invert: bool = False
     boundscheck: bool = True
     donated: tuple[int, ...] = ()
+    parallel: bool = False
 
     def funcs(self, level: str, after: str | None = None, numpy: bool = False) -> tuple[Func, ...]:
         """The functions at the end of the pipeline, or after one of its stages; `numpy` says that
         they are printed for NumPy, which checks most subscripts of array code itself."""
         checks = "unseen" if numpy and level == "array" else "all"
         checks = checks if self.boundscheck else "none"
-        func, options = self.program.func, (self.invert, checks, self.donated)
+        func, options = self.program.func, (self.invert, checks, self.donated, self.parallel)
         funcs = pipeline.run(func, self.mode, self.params, level, after, *options)
         if self.mode == "jvp" and after is None:
             count = len(self.program.captures)
@@ -85,12 +87,14 @@ def derive(
     invert: bool = False,
     boundscheck: bool = True,
     donate: Donate = (),
+    parallel: bool = False,
 ) -> Derived:
     """What `mode` asks of a program, checked: the arguments in `wrt` and `donate`, the value that
     counts."""
     donated = donated_params(program, donate)
     if mode == "primal":
-        return replace(_primal(program), boundscheck=boundscheck, donated=donated)
+        options = {"boundscheck": boundscheck, "donated": donated, "parallel": parallel}
+        return replace(_primal(program), **options)
     program = select_outputs(program, outputs)
     chosen = resolve_wrt(program, wrt)
     gradients = [mirror_spec(a.spec) for a in chosen]
@@ -105,6 +109,7 @@ def derive(
     }[mode]
     params = wrt_params(program, chosen)
     options = {"invert": invert, "boundscheck": boundscheck, "donated": donated}
+    options["parallel"] = parallel
     return Derived(mode, program, out, chosen, params, **options)
 
 

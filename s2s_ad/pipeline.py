@@ -1,6 +1,6 @@
 """The list of passes, top to bottom, and what may watch between them.
 
-    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise ─ (lower) ─ inplace ─ (buffers) ─ emit
+    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise ─ (lower) ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -26,6 +26,7 @@ from s2s_ad.passes.hoist import hoist
 from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
+from s2s_ad.passes.parallel import parallel
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.passes.transpose import grad, vjp
 
@@ -60,12 +61,14 @@ def stages(
     invert: bool = False,
     checks: str = "all",
     donated: Sequence[int] = (),
+    threads: bool = False,
 ) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
     `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
     with respect to; `level` is one of LEVELS, `checks` of `passes.bounds.CHECKS`; `invert` allows
-    updates to be inverted with rounding; the buffers of the parameters `donated` may be used.
+    updates to be inverted with rounding; the buffers of the parameters `donated` may be used;
+    `threads` makes loops parallel that are long, those of the user's that are to be are so anyway.
 
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
@@ -81,6 +84,7 @@ def stages(
     kernel = level == "kernel"
     to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if kernel else ()
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
+    together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
         Stage("simplify", each(simplify, cse, dce, hoist)),
         *derive[mode],
@@ -88,6 +92,7 @@ def stages(
         Stage("optimise", each(simplify, cse, dce, hoist)),
         *to_loops,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
+        together,
         *reuse,
     )
 
@@ -128,6 +133,7 @@ def run(
     invert: bool = False,
     checks: str = "all",
     donated: Sequence[int] = (),
+    threads: bool = False,
 ) -> Funcs:
     """`func` through all stages, or through those up to and including `after`.
 
@@ -135,7 +141,7 @@ def run(
     where there is no such level, or no such stage for this mode and level.
     """
     check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level, invert, checks, donated)
+    todo = stages(mode, wrt, level, invert, checks, donated, threads)
     inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
     if after is not None:
         check_option("after", after, ("frontend", *(s.name for s in todo), *inside))

@@ -25,11 +25,11 @@ from collections.abc import Collection, Iterable, Sequence
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import Sharing, loop_inits
 from s2s_ad.backend import source as py
-from s2s_ad.backend.expr import BINARY, Expressions, numpy_dtype
+from s2s_ad.backend.expr import BINARY, PRANGE, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.scalars import numpy_scalars
-from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, region_uses
+from s2s_ad.ir.core import ADJOINT, DENIED, PARALLEL, PROVED, Atom, Eqn, Func, Lit, Region, Var, region_uses
 from s2s_ad.ir.subscript import is_element, split_spec
 
 #: The context, in compiled modules, of what the Python interpreter runs.
@@ -331,7 +331,10 @@ class _Printer:
             counting = [py.augment(count, ast.Add, py.constant(1))]
         inner = [*counting, *self.ending(body, moves, flag)]
         index = py.name(self.index(body))
-        return [*before, ast.For(index, py.call("range", *args), _or_pass(inner), [])]
+        if eqn.params.get(PARALLEL) == DENIED:
+            before.append(self.lines.comment("in order: its iterations may depend on each other"))
+        counter = PRANGE if eqn.params.get(PARALLEL) == PROVED else "range"
+        return [*before, ast.For(index, py.call(counter, *args), _or_pass(inner), [])]
 
     def index(self, body: Region) -> str:
         """The name of a loop's index; `_` for one that the user called so and nobody reads."""

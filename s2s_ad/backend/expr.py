@@ -44,6 +44,9 @@ VECTOR_NAMES = {
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
 ANY_ORDER_NAMES = {"add": "vadd", "sub": "vadd", "mul": "vmul"}
 
+#: What numba calls a loop whose iterations run at the same time, and how many threads there are.
+PRANGE, THREADS = "prange", "get_num_threads"
+
 
 def numpy_dtype(dtype: str) -> ast.expr:
     return py.name(f"np.{DTYPES[dtype][0]}")
@@ -412,6 +415,9 @@ class Expressions:
     def load(self, eqn: Eqn) -> ast.expr:
         return py.subscript(self.atom(eqn.ins[0]), self.index(eqn, eqn.ins[1:]))
 
+    def threads(self, eqn: Eqn) -> ast.expr:
+        return py.call(THREADS)
+
     def nonzero(self, eqn: Eqn) -> ast.expr:
         return py.subscript(py.call("np.nonzero", self.atom(eqn.ins[0])), [py.constant(0)])
 
@@ -433,5 +439,5 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     "stop_gradient": _E.identity, "iota": _E.iota, "copy": _E.copy, "dim": _E.dim,
     "transpose": _E.transpose, "reshape": _E.reshape, "expand": _E.expand,
     "squeeze": _E.squeeze, "broadcast": _E.broadcast, "cumsum": _E.cumsum, "load": _E.load,
-    "nonzero": _E.nonzero,
+    "nonzero": _E.nonzero, "threads": _E.threads,
 }  # fmt: skip

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from s2s_ad.backend.emit import UNCOMPILED, emit
-from s2s_ad.backend.expr import ANY_ORDER_NAMES, VECTOR_NAMES
+from s2s_ad.backend.expr import ANY_ORDER_NAMES, PRANGE, THREADS, VECTOR_NAMES
 from s2s_ad.backend.vectorise import reorderable, vectorised
 from s2s_ad.ir.core import Func
 
@@ -16,12 +16,28 @@ _OPTIONS = ('error_model="numpy"',)
 _FASTMATH = 'fastmath={"nsz", "arcp", "contract", "afn", "reassoc"}'
 #: What numba refuses to functions that call back into Python.
 _FREE = ("nogil=True", "cache=True")
+#: The decorators of functions without and with a parallel loop. In these, numba leaves everything
+#: else as it is written.
+_COMPILED, _THREADED = "compiled", "threaded"
+_PRANGE_ALONE = ["comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil"]
+_PARALLEL = f"parallel={{'prange': True, **dict.fromkeys({_PRANGE_ALONE}, False)}}".replace("'", '"')
+_THREADS = f"""\
+try:
+    from numba import {THREADS}, {PRANGE}
+except ImportError:  # one iteration after the other
+    {PRANGE} = range
+
+    def {THREADS}():
+        return 1"""
+#: numba's own function of this name would keep it from caching what calls it.
+_THREADS_COMPILED = f'{THREADS} = numba.types.ExternalFunction("{THREADS}", numba.intp())\n'
+_PARALLEL_LOOP = re.compile(rf"^ +for \w+ in {PRANGE}\(", re.MULTILINE)
 #: numba's cache on disk goes by names: code that calls vector functions is not for where they are
 #: not, or where there are others.
 _BY_VARIANT = """
-def compiled(function):
+def {name}(function):
     function.__qualname__ += VARIANT  # the name under which numba caches machine code
-    return _njit(function)
+    return _{name}(function)
 """
 _VECMATH = "s2s_ad.backend.vecmath"
 _VECTOR_CALL = re.compile(
@@ -58,8 +74,9 @@ def emit_module(
 
     texts = [f if isinstance(f, str) else text_of(f) for f in funcs]
     calls_back = any(f"with {UNCOMPILED}():" in text for text in texts)
+    decorators = [_THREADED if _PARALLEL_LOOP.search(t) else _COMPILED for t in texts]
     if jit:
-        texts = [f"@compiled\n{text}" for text in texts]
+        texts = [f"@{name}\n{text}" for name, text in zip(decorators, texts)]
     texts += [plain] if plain else []
     code = "\n".join(texts)
     used = sorted(set(_VECTOR_CALL.findall(code))) if vector or marked else []
@@ -71,28 +88,38 @@ def emit_module(
     blocks = ["\n".join(f"# {line}".rstrip() for line in header.splitlines())] if header else []
     blocks += ["\n".join(imports)] if imports else []
     blocks += ["\n".join(others)] if others else []
+    blocks += [_THREADS] if _THREADED in decorators else []
     blocks += [_optional_import(used)] if used and optional else []
     options = (*_OPTIONS, _FASTMATH) if fastmath else _OPTIONS
     options = options if calls_back else (*options, *_FREE)
-    blocks += [_compiler(options, calls_back, bool(used), optional).rstrip()] if jit else []
+    made = {name: options for name in decorators}
+    made |= {_THREADED: (*options, _PARALLEL)} if _THREADED in made else {}
+    blocks += [_compiler(made, calls_back, bool(used), optional).rstrip()] if jit else []
     head = "\n\n".join(blocks)
     return (f"{head}\n\n\n" if head else "") + "\n\n".join(texts)
 
 
-def _compiler(options: Sequence[str], calls_back: bool, vector: bool, optional: bool) -> str:
-    """The decorator of compiled functions, and the context of what is left to Python."""
-    by_variant = vector and optional
-    name = "_njit" if by_variant else "compiled"
-    text = f"{name} = numba.njit(\n" + "".join(f"    {o},\n" for o in options) + ")\n"
+def _compiler(
+    made: Mapping[str, Sequence[str]], calls_back: bool, vector: bool, optional: bool
+) -> str:
+    """The decorators of compiled functions, with their options, and the context of what is left to
+    Python."""
+    text = ""
+    for name, options in made.items():
+        own = f"_{name}" if vector and optional else name
+        text += f"{own} = numba.njit(\n" + "".join(f"    {o},\n" for o in options) + ")\n"
+    text += _THREADS_COMPILED if _THREADED in made else ""
     text += f"{UNCOMPILED} = numba.objmode\n" if calls_back else ""
-    text += _BY_VARIANT if by_variant else ""
+    if vector and optional:
+        text += "".join(_BY_VARIANT.format(name=name) for name in made)
     if not optional:
         return text
     context = f"    from contextlib import nullcontext as {UNCOMPILED}\n\n" if calls_back else ""
     return (
         "try:\n    import numba\nexcept ImportError:  # the same functions, uncompiled\n"
         + (context or "\n")
-        + "    def compiled(function):\n        return function\n\nelse:\n"
+        + "\n".join(f"    def {name}(function):\n        return function\n" for name in made)
+        + "\nelse:\n"
         + "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines())
     )
 

@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
-from s2s_ad.backend.expr import ANY_ORDER_NAMES, VECTOR_NAMES
+from s2s_ad.backend.expr import ANY_ORDER_NAMES, PRANGE, THREADS, VECTOR_NAMES
 from s2s_ad.backend.fold import Plan, base_name, is_temporary
 from s2s_ad.ir.core import Atom, Eqn, Func, Region, Var, walk
 
 RESERVED = frozenset(
-    {"np", "math", "numba", "compiled", *VECTOR_NAMES.values(), *ANY_ORDER_NAMES.values()}
+    {"np", "math", "numba", "compiled", "threaded", PRANGE, THREADS, *VECTOR_NAMES.values(), *ANY_ORDER_NAMES.values()}
     | {*keyword.kwlist, *dir(builtins)}
 )
 

@@ -16,16 +16,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from s2s_ad.ir.core import ADJOINT, ANY_ORDER, Atom, Eqn, Func, Lit, Region, Var, region_uses, walk
+from s2s_ad.analysis.totals import Total, has_order, is_free
+from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_uses, walk
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element
 
 #: A primitive and the dtype of its result.
 Function = tuple[str, str]
 
-#: What makes a total, by kind; and how many of its operands may hold the total so far.
-_KIND = {"sub": "add"} | {p: p for p in "add mul maximum minimum and or".split()}
-_OPERANDS = {"sub": 1}
 _WRITES = ("store", "accum")
 
 
@@ -42,22 +40,13 @@ def reorderable(func: Func) -> frozenset[Eqn]:
     order, for which no order has been asked: NumPy's sums, and the sums of a reverse sweep. A sum
     that the user writes as a loop keeps its order, and with it what it is made to compensate."""
     made = [e for body in _bodies(func) for e in _totals(body) or ()]
-    return frozenset(e for e in made if _has_order(e) and _is_free(e))
-
-
-def _has_order(eqn: Eqn) -> bool:
-    """True for what rounds differently in another order."""
-    return eqn.out.type.dtype in ("f64", "f32") and eqn.prim in ("add", "sub", "mul")
-
-
-def _is_free(eqn: Eqn) -> bool:
-    return bool(eqn.params.get(ANY_ORDER)) or (eqn.role == ADJOINT and eqn.prim != "mul")
+    return frozenset(e for e in made if has_order(e) and is_free(e))
 
 
 def _is_independent(body: Region, fastmath: bool) -> bool:
     totals = _totals(body)
     return totals is not None and (
-        fastmath or not any(_has_order(e) and not _is_free(e) for e in totals)
+        fastmath or not any(has_order(e) and not is_free(e) for e in totals)
     )
 
 
@@ -81,7 +70,7 @@ def _totals(body: Region) -> list[Eqn] | None:
             if not _is_elementwise(param, inner, index):
                 return None
         elif result is not param:
-            total = _Total(param, uses, made)
+            total = Total(param, uses, made)
             if uses[param] != total.uses(result):
                 return None
             found += total.path
@@ -94,36 +83,6 @@ def _is_simple(eqn: Eqn) -> bool:
     if eqn.prim == "if":
         return not any(a.type.is_array for a in eqn.outs)
     return PRIMS[eqn.prim].elementwise or eqn.prim == "dim"
-
-
-class _Total:
-    """A carried scalar, followed from the end of an iteration back to its start."""
-
-    def __init__(self, param: Var, uses: Counter[Var], made: dict[Var, Eqn]) -> None:
-        self.param, self.count, self.made = param, uses, made
-        self.kind = ""
-        self.path: list[Eqn] = []
-
-    def uses(self, a: Atom) -> int:
-        """How many uses of `param` there are in `a`, on paths of additions (or of products, or of
-        maxima) that lead nowhere else."""
-        if a is self.param:
-            return 1
-        eqn = self.made.get(a) if isinstance(a, Var) and self.count[a] == 1 else None
-        if eqn is None:
-            return 0
-        if eqn.prim in ("if", "select"):
-            k = eqn.outs.index(a)
-            cases = [r.results[k] for r in eqn.regions] or eqn.ins[1:]
-            found = [self.uses(c) for c in cases]
-            return sum(found) if all(found) else 0
-        kind = _KIND.get(eqn.prim, "")
-        if not kind or self.kind not in ("", kind):
-            return 0
-        self.kind = kind
-        found = sum(map(self.uses, eqn.ins[: _OPERANDS.get(eqn.prim)]))
-        self.path += [eqn] if found else []
-        return found
 
 
 def _is_elementwise(param: Var, inner: list[Eqn], index: Var) -> bool:

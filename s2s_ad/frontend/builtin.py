@@ -22,6 +22,7 @@ from s2s_ad.frontend.errors import (
 )
 from s2s_ad.frontend.heap import is_object, items_of, new_dict, new_list
 from s2s_ad.frontend.iteration import known_items, length, spend, static_items
+from s2s_ad.frontend.jitted import prange
 from s2s_ad.frontend.memory import extent
 from s2s_ad.frontend.reductions import not_empty, reduce
 from s2s_ad.frontend.registry import handles
@@ -82,6 +83,12 @@ def range_of(cx: Context, *bounds: Any) -> Any:
             cx.fail(UnsupportedTypeError, "the step of a range must not be zero")
         return range(start, stop, step)
     return Range(start, stop, step)
+
+
+@handles(prange)
+def prange_of(cx: Context, *bounds: Any) -> Range:
+    values = range_of(cx, *bounds)
+    return Range(values.start, values.stop, values.step, parallel=True)
 
 
 @handles(builtins.enumerate, boxes=True)

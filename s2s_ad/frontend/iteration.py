@@ -31,12 +31,13 @@ from s2s_ad.ir.core import Lit, Var
 
 @dataclass(frozen=True)
 class Counted:
-    """`for i in range(start, stop, step)`, with `item(i)` for each i."""
+    """`for i in range(start, stop, step)`, with `item(i)` for each i; `parallel` is a prange."""
 
     start: Any
     stop: Any
     step: Any
     item: Callable[[Any], Any]
+    parallel: bool = False
 
     @property
     def from_zero(self) -> bool:
@@ -127,7 +128,7 @@ def counted(cx: Context, value: Any) -> Counted:
     if isinstance(value, range):
         return Counted(value.start, value.stop, value.step, itself)
     if isinstance(value, Range):
-        return Counted(value.start, value.stop, value.step, itself)
+        return Counted(value.start, value.stop, value.step, itself, value.parallel)
     if is_array(value):
         n = extent(cx, value, 0)
         return Counted(0, n, 1, lambda i: element(cx, value, cx.index(i)))

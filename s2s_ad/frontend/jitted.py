@@ -11,7 +11,6 @@ numba is never imported here: what it makes can only be met where it has been.
 
 from __future__ import annotations
 
-import builtins
 import inspect
 import sys
 import types
@@ -33,14 +32,19 @@ from s2s_ad.ir.build import i64
 from s2s_ad.ir.types import DTYPES, from_numpy
 
 
+def prange(*bounds: Any) -> range:
+    """A range whose iterations may run at the same time: numba's prange, in the tables."""
+    return range(*bounds)
+
+
 def resolve(fn: Any) -> Any:
-    """What stands for `fn` in the tables: `range` for numba's prange, SciPy's function for its
-    address; else `fn`."""
+    """What stands for `fn` in the tables: `prange` for numba's class of that name, SciPy's function
+    for its address; else `fn`."""
     numba = sys.modules.get("numba")
     if numba is None:
         return fn
     if fn is numba.prange:
-        return builtins.range
+        return prange
     if hasattr(fn, "__wrapper_address__") and hasattr(fn, "signature"):
         name = _addresses().get(fn.__wrapper_address__())
         return fn if name is None else getattr(scipy.special, name, fn)

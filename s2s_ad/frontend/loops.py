@@ -58,7 +58,7 @@ from s2s_ad.frontend.sharing import (
     sharing,
 )
 from s2s_ad.frontend.values import Box, Cell, Slot, children, is_scalar, same
-from s2s_ad.ir.core import Atom, Lit, Region, Var, substitute
+from s2s_ad.ir.core import PARALLEL, WISHED, Atom, Lit, Region, Var, substitute
 from s2s_ad.ir.types import BOOL, Type
 
 ROUNDS = 40
@@ -344,8 +344,9 @@ def emit_for(
     bounds: tuple[Atom, Atom, Atom],
     carried: Carried,
     tried: Attempt,
+    parallel: bool = False,
 ) -> dict[Any, Atom]:
-    """Emit the `for`; what the leaves and cells are after it."""
+    """Emit the `for`; what the leaves and cells are after it. `parallel` marks it as a prange."""
     block = close(cx, carried, tried)
     stop = False if tried.branch.state.dead else tried.stop
     exits = stop is not False
@@ -356,7 +357,7 @@ def emit_for(
     outs = cx.builder.equation(
         "for",
         [*bounds, *block.inits],
-        {"exit": True} if exits else {},
+        ({"exit": True} if exits else {}) | ({PARALLEL: WISHED} if parallel else {}),
         [region],
         [*(["count"] if exits else []), *names],
     )

@@ -192,7 +192,7 @@ def counted_loop(
     trips = Trips(index, (over.start, over.stop, over.step))
     carried, tried = settle(cx, names, rebound, body, trips)
     bounds = tuple(cx.index(b) for b in (over.start, over.stop, over.step))
-    atoms = emit_for(cx, index, bounds, carried, tried)
+    atoms = emit_for(cx, index, bounds, carried, tried, over.parallel)
     leave(cx, carried, atoms, rebound)
     finish_loop(cx, stmt, after, exits)
 

@@ -212,11 +212,12 @@ class Partial:
 
 @dataclass(frozen=True)
 class Range:
-    """A range with bounds that are not all known."""
+    """A range with bounds that are not all known, or (`parallel`) a prange."""
 
     start: Any
     stop: Any
     step: Any
+    parallel: bool = False
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,7 @@ _RULES |= {
     "empty": _empty,
     "iota": lambda eqn, n: np.arange(n),
     "copy": lambda eqn, x: x.copy(),
+    "threads": lambda eqn: 2,
     "dim": lambda eqn, x: x.shape[eqn.params["axis"]],
     "transpose": lambda eqn, x: np.transpose(x, eqn.params["perm"]),
     "reshape": lambda eqn, x, *extents: np.reshape(x, tuple(map(int, extents))),

@@ -197,6 +197,7 @@ def _stack(ins, params, regions):
     return (Type(_same([a.type.dtype for a in ins]), tuple(shape)),)
 
 
+_register("threads", "shape", lambda ins, p, r: (I64,))  # how many threads a loop may use
 _register("dim", "shape", lambda ins, p, r: (I64,))  # x {axis}: x.shape[axis]
 _register("transpose", "shape", _transpose)  # x {perm}
 _register("reshape", "shape", _reshape)  # x, *extents (all of them; no -1)

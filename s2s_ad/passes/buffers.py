@@ -23,7 +23,19 @@ from dataclasses import dataclass, field
 
 from s2s_ad.analysis.sharing import WRITES, is_view, loop_inits
 from s2s_ad.ir.build import Builder, i64
-from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_defs, substitute, walk
+from s2s_ad.ir.core import (
+    PARALLEL,
+    PROVED,
+    Atom,
+    Eqn,
+    Func,
+    Lit,
+    Region,
+    Var,
+    region_defs,
+    substitute,
+    walk,
+)
 from s2s_ad.ir.types import known_equal
 
 _ALLOCATIONS = ("empty", "full", "copy")
@@ -42,7 +54,7 @@ def _region(region: Region, made: dict[Var, Eqn]) -> Region:
     for eqn in region.eqns:
         if eqn.regions:
             eqn = eqn.with_(regions=tuple(_region(r, made) for r in eqn.regions))
-        if eqn.prim in ("for", "while"):
+        if eqn.prim in ("for", "while") and eqn.params.get(PARALLEL) != PROVED:
             moved = _Moved(eqn, made)
             eqns += moved.before.eqns
             eqn = moved.loop

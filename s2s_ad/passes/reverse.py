@@ -10,7 +10,7 @@ from s2s_ad.analysis.plan import Needs, Plan
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, i64, number
-from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Lit, Region, Var, eqn_uses
+from s2s_ad.ir.core import ADJOINT, PARALLEL, TANGENT, WISHED, Atom, Eqn, Lit, Region, Var, eqn_uses
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
@@ -357,7 +357,8 @@ class Reverse:
         params = [Var(n, t) for n, t in zip(names, types)]
         region = self._body(eqn, carried, captured, backs, tops, params)
         ins = (*bounds, *inits)
-        outs = self.b.equation("for", ins, None, (region,), names, types)
+        params_ = {PARALLEL: WISHED} if eqn.params.get(PARALLEL) else None
+        outs = self.b.equation("for", ins, params_, (region,), names, types)
         self.frame.ct.update(zip(captured, outs[len(carried) :]))
         for (init, *_), out in zip(carried, outs):  # after: `init` may be captured as well
             self._add(init, out)

@@ -1,0 +1,212 @@
+"""Which loops may run their iterations at the same time, and what becomes of what they carry.
+
+    for i in range(n):
+        y[i] = x[i] * 2.0       y: every iteration has elements of its own       OWN
+        s += x[i]               s: a total                                       TOTAL
+        g[i - 1] += …           g: only added to, at most `span` elements from
+        g[i + 1] += …              where other iterations add                    NEAR
+        h[k[i]] += …            h: only added to                                 ADDED
+
+Nothing is taken on trust: a loop is independent if the index arithmetic proves it. The program has
+gone through `passes.inplace`: all versions of a carried array are one buffer, and what a loop reads
+from around it shares memory with nothing that it writes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from s2s_ad.analysis.integers import Extent, Facts, Lin, Op, Symbol, lin
+from s2s_ad.analysis.sharing import WRITES, loop_inits
+from s2s_ad.analysis.totals import Total, has_order, is_free
+from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, region_defs, region_uses, walk
+from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.subscript import Axis, parse_subscript
+from s2s_ad.ir.types import I64, UNKNOWN
+
+KEPT, OWN, TOTAL, NEAR, ADDED = "kept", "own", "total", "near", "added"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """How a loop carries something: KEPT is never written; `op` makes a TOTAL; NEAR has `span`."""
+
+    kind: str
+    op: str = ""
+    span: int = 0
+
+
+def facts_of(func: Func) -> Facts:
+    """How the integers of a function are defined, and the bounds of its loops' indices."""
+    facts = Facts(_extent)
+    for eqn in walk(func.body):
+        facts.defs.update(dict.fromkeys(eqn.outs, eqn))
+        if eqn.prim == "for":
+            facts.bound_index(eqn.regions[0].params[0], *eqn.ins[:3])
+    return facts
+
+
+def _extent(v: Var, axis: int) -> Lin:
+    size = v.type.shape[axis]
+    if isinstance(size, int):
+        return lin(size)
+    return lin(Extent(("axis", v, axis) if size == UNKNOWN else size, v, axis))
+
+
+def independent(loop: Eqn, facts: Facts, any_order: bool) -> list[Carried] | None:
+    """How `loop` carries each of its values, where its iterations may run at the same time; None
+    where that is not proved. `any_order` allows the totals to be added up in another order."""
+    step, (body,) = loop.ins[2], loop.regions
+    if loop.params.get("exit") or not isinstance(step, Lit):
+        return None
+    if any(PRIMS[e.prim].kind == "effect" for e in walk(body)):
+        return None  # what is raised or shown comes in order
+    return _Loop(loop, facts, any_order).carried()
+
+
+class _Loop:
+    def __init__(self, loop: Eqn, facts: Facts, any_order: bool) -> None:
+        self.loop, self.facts, self.any_order = loop, facts, any_order
+        (self.body,) = loop.regions
+        self.index = self.body.params[0]
+        self.inside = set(region_defs(self.body))
+        self.uses = Counter(region_uses(self.body))
+        self.made = {out: e for e in walk(self.body) for out in e.outs}
+
+    def carried(self) -> list[Carried] | None:
+        found = []
+        for param, result in zip(self.body.params[1:], self.body.results):
+            if result is param:
+                one = self._kept(param)
+            else:
+                one = self._array(param, result) if param.type.is_array else self._total(param, result)
+            if one is None:
+                return None
+            found.append(one)
+        return found
+
+    def _kept(self, param: Var) -> Carried | None:
+        """What every iteration leaves alone: its buffer too is only read."""
+        accesses = _Accesses(param)
+        accesses.block(self.body)
+        return None if accesses.writes else Carried(KEPT)
+
+    def _total(self, param: Var, result: Atom) -> Carried | None:
+        total = Total(param, self.uses, self.made)
+        if not self.uses[param] or total.uses(result) != self.uses[param]:
+            return None
+        if not self.any_order and any(has_order(e) and not is_free(e) for e in total.path):
+            return None
+        return Carried(TOTAL, total.kind)
+
+    # -- arrays
+
+    def _array(self, param: Var, result: Atom) -> Carried | None:
+        accesses = _Accesses(param)
+        accesses.block(self.body)
+        if accesses.escapes or result not in accesses.versions:
+            return None
+        spans = [self._span(accesses.places, axis) for axis in range(param.type.ndim)]
+        known = [s for s in spans if s is not None]
+        if 0 in known:
+            return Carried(OWN)
+        if any(e.prim != "accum" or not self._in_any_order(e) for e in accesses.eqns):
+            return None
+        return Carried(NEAR, span=min(known)) if known else Carried(ADDED)
+
+    def _in_any_order(self, eqn: Eqn) -> bool:
+        exact = not eqn.out.type.is_float
+        return exact or self.any_order or eqn.role == ADJOINT
+
+    def _span(self, places: Sequence[Sequence[Axis]], axis: int) -> int | None:
+        """How far apart two iterations may be, in indices of an axis, that meet in an element: 0
+        where none do, None where that is not known."""
+        factors, offsets = set(), []
+        for place in places:
+            if place[axis].kind != "index":
+                return None
+            start = self.facts.expand(lin(place[axis].start))
+            factor = dict(start.terms).get(self.index, 0)
+            offset = start - lin(self.index) * factor
+            if any(map(self._varies, offset.terms)) or not self.facts.at_least(start, 0):
+                return None  # a negative one counts from the end
+            factors.add(factor)
+            offsets.append(offset)
+        if len(factors) != 1 or 0 in factors:
+            return None
+        differences = [offset - offsets[0] for offset in offsets]
+        if not all(d.is_const for d in differences):
+            return None
+        span = max(d.const for d in differences) - min(d.const for d in differences)
+        stride = abs(factors.pop() * self.loop.ins[2].value)
+        return 0 if span < stride else span
+
+    def _varies(self, term: tuple[Symbol, int]) -> bool:
+        """True for a symbol that may not be the same in all iterations."""
+        symbol = term[0]
+        if isinstance(symbol, Op):
+            return any(self._varies(t) for side in (symbol.left, symbol.right) for t in side.terms)
+        return (symbol.var if isinstance(symbol, Extent) else symbol) in self.inside
+
+
+class _Accesses:
+    """Everything that a region does to a buffer, from its first version on: the equations that read
+    and write elements, with their places. `escapes` is true where it is used as a whole."""
+
+    def __init__(self, first: Var) -> None:
+        self.versions: set[Atom] = {first}
+        self.eqns: list[Eqn] = []
+        self.escapes = False
+
+    @property
+    def places(self) -> list[list[Axis]]:
+        return [
+            parse_subscript(e.params["spec"], e.ins[1 if e.prim == "load" else 2 :])
+            for e in self.eqns
+        ]
+
+    @property
+    def writes(self) -> bool:
+        return any(e.prim in WRITES for e in self.eqns)
+
+    def block(self, region: Region) -> None:
+        for eqn in region.eqns:
+            self._eqn(eqn)
+
+    def _eqn(self, eqn: Eqn) -> None:
+        if eqn.prim in ("load", *WRITES) and eqn.ins[0] in self.versions:
+            self.eqns.append(eqn)
+            self.versions.update(eqn.outs if eqn.prim in WRITES else ())
+            self.escapes |= any(a in self.versions for a in eqn.ins[1:])
+        elif eqn.prim == "if":
+            self._branch(eqn)
+        elif eqn.prim in ("for", "while"):
+            self._inner_loop(eqn)
+        elif eqn.prim != "dim":
+            self.escapes |= any(a in self.versions for a in eqn.ins)
+
+    def _branch(self, eqn: Eqn) -> None:
+        for region in eqn.regions:
+            self.block(region)
+        for out, *ways in zip(eqn.outs, *(r.results for r in eqn.regions)):
+            self._joined(ways, (out,))
+
+    def _inner_loop(self, eqn: Eqn) -> None:
+        inits = loop_inits(eqn)
+        for k in range(-len(inits), 0):
+            if inits[k] in self.versions:
+                self.versions.update(r.params[k] for r in eqn.regions)
+        for region in eqn.regions:
+            self.block(region)
+        self.escapes |= eqn.prim == "while" and eqn.regions[0].results[0] in self.versions
+        for k in range(-len(inits), 0):
+            self._joined((inits[k], eqn.regions[-1].results[k]), (eqn.outs[k],))
+
+    def _joined(self, ways: Iterator[Atom] | Sequence[Atom], outs: Sequence[Var]) -> None:
+        """What comes from several places is a version if all of these are, and nothing else may be
+        one in part."""
+        here = [a in self.versions for a in ways]
+        self.versions.update(outs if all(here) else ())
+        self.escapes |= any(here) and not all(here)

@@ -1,0 +1,425 @@
+"""Loops whose iterations may run at the same time do.
+
+    g: f64[n], s: f64 = for 0, n, 1, g0, s0 { (i, g1, s1)    g[…] = … at i;  s2 = add s1, …
+
+becomes, where the size says that it pays, a loop over as many parts as there are threads:
+
+    parts = if n is large { threads } { 1 }
+    s_parts = empty parts
+    g, s_all = for 0, parts, 1, g0, s_parts {parallel='proved'} { (part, g1, s_parts1)
+      first, last = part * n // parts, (part + 1) * n // parts
+      g2, s2 = for first, last, 1, g1, 0.0 { … as before … }
+      s_parts2 = store s_parts1, s2, part
+      yield g2, s_parts2 }
+    s = for 0, parts, 1, s0 { … adds up s_all … }
+
+What becomes of a carried value is said by analysis/independence.py. OWN arrays are written by all
+parts. Every part has a TOTAL of its own, and an array of its own for what is ADDED to. Where
+iterations are NEAR each other, parts take turns: first those with even numbers, which are too far
+apart to meet, then those with odd ones. A loop for which the user has wished (a prange), and that
+has neither, stays as it is, marked as proved. A loop that is not proved to be independent, wished
+for or not, runs in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from s2s_ad.analysis.independence import (
+    ADDED,
+    KEPT,
+    NEAR,
+    OWN,
+    TOTAL,
+    Carried,
+    facts_of,
+    independent,
+)
+from s2s_ad.analysis.integers import Facts, Lin, lin
+from s2s_ad.ir.build import Builder, i64, number
+from s2s_ad.ir.core import (
+    DENIED,
+    NO_PARAMS,
+    PARALLEL,
+    PROVED,
+    Atom,
+    Eqn,
+    Func,
+    Lit,
+    Region,
+    Var,
+    region_defs,
+    substitute,
+)
+from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.types import I64, UNKNOWN, Type
+from s2s_ad.passes.tape import trip_count
+
+#: A loop goes to several threads if it takes so many operations at least (some 30 microseconds).
+WORTH = 100_000
+#: Operations that a function like exp is counted for, and the least iterations of an inner loop
+#: whose number is not known beforehand.
+_FUNCTION, _SOME = 8, 8
+_SIMPLE = frozenset("add sub mul neg abs lt le gt ge eq ne and or not select".split())
+#: What a total starts with; the others start with what is there.
+_NEUTRAL = {"add": 0, "mul": 1}
+
+
+def parallel(func: Func, everywhere: bool = False) -> Func:
+    """`func` with the loops that the user wished to be parallel so, where they are proved to be
+    independent; `everywhere`, all loops that are. See the module's docstring."""
+    return func.with_(body=_Pass(func, everywhere).region(func.body))
+
+
+class _Pass:
+    def __init__(self, func: Func, everywhere: bool) -> None:
+        self.everywhere, self.facts = everywhere, facts_of(func)
+        self.dims: dict[object, Var] = {}  # extents at hand
+
+    def region(self, region: Region) -> Region:
+        dims = dict(self.dims)
+        new = self.loops(region)
+        self.dims = dims
+        return new
+
+    def loops(self, region: Region) -> Region:
+        eqns: list[Eqn] = []
+        same: dict[Var, Atom] = {}  # what loops have not changed
+        for eqn in region.eqns:
+            if eqn.prim == "dim":
+                self.dims.setdefault(self.facts.expand(lin(eqn.out)), eqn.out)
+            wished = PARALLEL in eqn.params
+            if eqn.prim == "for" and (wished or self.everywhere):
+                carried = independent(eqn, self.facts, wished)
+                if carried is not None and (wished or _is_long(eqn)):
+                    eqns += _parallel(eqn, carried, _Run(eqn, self.facts, self.dims), wished)
+                    for how, init, out in zip(carried, eqn.ins[3:], eqn.outs):
+                        same.update({out: same.get(init, init)} if how.kind == KEPT else {})
+                    continue
+            params = {**eqn.params, PARALLEL: DENIED} if wished else eqn.params
+            eqns.append(eqn.with_(params=params, regions=tuple(map(self.region, eqn.regions))))
+        return substitute(Region(region.params, tuple(eqns), region.results), same)
+
+
+def _is_long(loop: Eqn) -> bool:
+    """True unless the loop is known to be too short for several threads."""
+    count = trip_count(Builder(), *loop.ins[:3])
+    return not isinstance(count, Lit) or count.value >= 16
+
+
+def _parallel(loop: Eqn, carried: Sequence[Carried], run: _Run, wished: bool) -> list[Eqn]:
+    b = run.b
+    if wished and all(c.kind in (KEPT, OWN) for c in carried):
+        params = {**loop.params, PARALLEL: PROVED}
+        changed = [k for k, c in enumerate(carried) if c.kind == OWN]
+        kept = {p: a for p, a, c in zip(run.body.params[1:], loop.ins[3:], carried) if c.kind == KEPT}
+        own = [run.body.params[k + 1] for k in changed]
+        results = tuple(run.body.results[k] for k in changed)
+        body = Region((run.body.params[0], *own), run.body.eqns, results)
+        b.append(
+            loop.with_(
+                outs=tuple(loop.outs[k] for k in changed),
+                ins=(*run.bounds, *(loop.ins[k + 3] for k in changed)),
+                params=params,
+                regions=(substitute(body, kept),),
+            )
+        )
+    else:
+        _Parts(loop, run, carried, wished).emit()
+    return b.eqns
+
+
+class _Run:
+    """The iterations of a loop, counted upwards in steps of 1: `bounds`, and the body for that.
+    `dims` are extents at hand."""
+
+    def __init__(self, loop: Eqn, facts: Facts, dims: Mapping[Lin, Var]) -> None:
+        self.loop, self.facts, self.dims = loop, facts, dims
+        self.b = Builder(loop.loc, loop.role)
+        start, stop, step = loop.ins[:3]
+        (self.body,) = loop.regions
+        if step == i64(1):
+            ends = (start, stop)
+        elif step == i64(-1):
+            ends = (self.above(stop), self.above(start))
+        else:
+            ends = (i64(0), trip_count(self.b, start, stop, step))
+            self.body = self.strided(start, step)
+        self.bounds = (*ends, i64(1))
+
+    @property
+    def trips(self) -> Atom:
+        """How many iterations there are, or less than 0."""
+        first, last = self.bounds[:2]
+        if self.loop.ins[2] == i64(-1):  # the ends as they were are shorter
+            last, first = self.loop.ins[:2]
+        return last if first == i64(0) else self.b.emit("sub", last, first, name="trips")
+
+    def above(self, a: Atom) -> Atom:
+        """`a + 1`, as short as can be."""
+        value: Lin = self.facts.expand(lin(a) + 1)
+        if value.is_const:
+            return i64(value.const)
+        if value in self.dims:
+            return self.dims[value]
+        (symbol, factor), *more = value.terms
+        if not more and factor == 1 and value.const == 0 and isinstance(symbol, Var):
+            return symbol
+        return self.b.emit("add", a, i64(1))
+
+    def strided(self, start: Atom, step: Atom) -> Region:
+        b, old = Builder(self.b.loc, self.b.role), self.body
+        k = Var("k", I64)
+        b.emit("mul", k, step)
+        index = Eqn((old.params[0],), "add", (start, b.eqns[-1].out), NO_PARAMS, (), b.loc, b.role)
+        return Region((k, *old.params[1:]), (*b.eqns, index, *old.eqns), old.results)
+
+
+@dataclass(eq=False)
+class _Slot:
+    """One carried value: before the loop, inside, and after it. `parts` holds what every part has
+    of a total, or of an array of its own."""
+
+    how: Carried
+    init: Atom
+    param: Var
+    result: Atom
+    out: Var
+    parts: Var | None = None
+    extents: tuple[Atom, ...] = ()
+
+    @property
+    def split(self) -> bool:
+        return self.how.kind in (TOTAL, ADDED)
+
+
+class _Parts:
+    """A loop over parts of another loop's iterations."""
+
+    def __init__(self, loop: Eqn, run: _Run, carried: Sequence[Carried], wished: bool) -> None:
+        self.loop, self.b, self.wished = loop, run.b, wished
+        self.start, self.body = run.bounds[0], run.body
+        rows = zip(carried, loop.ins[3:], self.body.params[1:], self.body.results, loop.outs)
+        self.slots = [_Slot(*row) for row in rows]
+        self.trips = run.trips
+        self.near = [s.how.span for s in self.slots if s.how.kind == NEAR]
+        self.deep = any(e.prim == "for" for e in self.body.eqns)
+
+    def emit(self) -> None:
+        b = self.b
+        for slot in self.slots:
+            if slot.how.kind == ADDED:
+                slot.extents = _extents(b, slot.init)
+        self.parts = self._number()
+        for slot in self.slots:
+            if slot.split:
+                kind = Type(slot.param.type.dtype, (UNKNOWN, *slot.param.type.shape))
+                name, dtype = f"{_stem(slot.param)}_parts", kind.dtype
+                shape = (self.parts, *slot.extents)
+                slot.parts = b.emit("empty", *shape, name=name, type=kind, dtype=dtype)
+        after = self._phases() if self.near else self._loop(b, None, self._inits(), self._outs())
+        for slot in self.slots:
+            if slot.split:
+                self._combine(slot, after[self._together().index(slot)])
+
+    # -- how many
+
+    def _number(self) -> Atom:
+        """How many parts there are: at most two for a thread where parts take turns."""
+        b, work, cost = self.b, *_work(self.b, self.trips, self.body)
+        large = None
+        if not self.wished:
+            large = b.emit("gt", work, i64(max(WORTH // cost, 1)), name="large")
+        inner = Builder(b.loc, b.role)
+        many = inner.emit("threads", name="parts")
+        limits = [inner.emit("mul", many, i64(2), name="parts")] if self.near else [many]
+        if self.near:
+            room = i64(max(self.near) + 1)
+            limits.append(inner.emit("floordiv", self.trips, room, name="parts"))
+        for slot in self.slots:
+            for size in _sizes(inner, slot):
+                limits.append(inner.emit("floordiv", work, size, name="parts"))
+        least = limits[0]
+        for limit in limits[1:]:
+            least = inner.emit("minimum", least, limit, name="parts")
+        if len(limits) > 1:
+            least = inner.emit("maximum", least, i64(1), name="parts")
+        if large is None:
+            b.eqns += inner.eqns
+            return least
+        ways = (inner.region((), (least,)), Region((), (), (i64(1),)))
+        return b.equation("if", (large,), None, ways, ("parts",))[0]
+
+    # -- the loops
+
+    def _together(self) -> list[_Slot]:
+        """What the loop over the parts carries: arrays, all of them."""
+        return [s for s in self.slots if s.how.kind != KEPT]
+
+    def _inits(self) -> list[Atom]:
+        return [s.parts if s.split else s.init for s in self._together()]
+
+    def _outs(self) -> list[Var]:
+        return [Var(s.parts.name, s.parts.type) if s.split else s.out for s in self._together()]
+
+    def _phases(self) -> list[Var]:
+        """Parts with even numbers, then those with odd ones."""
+        outs, inits = self._outs(), self._inits()
+        turn, b = Var("turn", I64), Builder(self.loop.loc, self.loop.role)
+        params = [Var(v.name, v.type) for v in inits]
+        rest = b.emit("sub", b.emit("add", self.parts, i64(1)), turn)
+        half = b.emit("floordiv", rest, i64(2), name="half")
+        inner = [Var(v.name, v.type) for v in inits]
+        self._loop(b, (turn, half), params, inner)
+        region = b.region((turn, *params), inner)
+        bounds = (i64(0), i64(2), i64(1))
+        self._append(self.b, tuple(outs), (*bounds, *inits), region, NO_PARAMS)
+        return outs
+
+    def _append(self, b: Builder, outs: tuple, ins: tuple, region: Region, params) -> None:
+        b.append(Eqn(outs, "for", ins, params, (region,), self.loop.loc, self.loop.role))
+
+    def _loop(
+        self, b: Builder, turn: tuple[Var, Var] | None, inits: Sequence[Atom], outs: list[Var]
+    ) -> list[Var]:
+        """The loop over the parts; `turn` is which ones, and how many these are."""
+        inner, index = Builder(b.loc, b.role), Var("part", I64)
+        part = index
+        if turn is not None:
+            index = Var("pair", I64)
+            twice = inner.emit("mul", index, i64(2))
+            part = inner.emit("add", twice, turn[0], name="part")
+        params = [Var(a.name, a.type) for a in inits]
+        values = self._part(inner, part, dict(zip(self._together(), params)))
+        results = []
+        for slot, param, value in zip(self._together(), params, values):
+            if slot.split:
+                spec = ",".join(["i", *":" * value.type.ndim])
+                value = inner.emit("store", param, value, part, spec=spec, name=param.name)
+            results.append(value)
+        region = inner.region((index, *params), results)
+        bounds = (i64(0), self.parts if turn is None else turn[1], i64(1))
+        self._append(b, tuple(outs), (*bounds, *inits), region, {PARALLEL: PROVED})
+        return outs
+
+    def _part(self, b: Builder, part: Var, arrays: dict[_Slot, Var]) -> list[Var]:
+        """The iterations of one part; what they make of the carried values."""
+        first = b.emit("floordiv", b.emit("mul", part, self.trips), self.parts)
+        first = b.emit("maximum", first, i64(0), name="first")  # so that LLVM knows it too
+        after = b.emit("add", part, i64(1))
+        last = b.emit("floordiv", b.emit("mul", after, self.trips), self.parts, name="last")
+        inits = [self._first(b, slot, arrays) for slot in arrays]
+        kept = {s.param: s.init for s in self.slots if s.how.kind == KEPT}
+        body = substitute(self.body, kept)
+        own, index = [s.param for s in arrays], body.params[0]
+        results = [kept.get(s.result, s.result) for s in arrays]
+        outs = tuple(Var(s.param.name, s.param.type) for s in arrays)
+        if self.deep:
+            bounds = [self._shifted(b, a) for a in (first, last)]
+            region = Region((index, *own), body.eqns, tuple(results))
+        else:  # counted from 0, or it would not be vectorised
+            bounds = [i64(0), b.emit("sub", last, first)]
+            k, moved = Var("k", I64), Builder(b.loc, b.role)
+            moved.emit("add", first, k, name=index.name)
+            self._shifted(moved, moved.eqns[-1].out)
+            moved.eqns[-1] = moved.eqns[-1].with_(outs=(index,))
+            region = Region((k, *own), (*moved.eqns, *body.eqns), tuple(results))
+        self._append(b, outs, (*bounds, i64(1), *inits), region, NO_PARAMS)
+        return list(outs)
+
+    def _shifted(self, b: Builder, a: Atom) -> Atom:
+        return a if self.start == i64(0) else b.emit("add", a, self.start)
+
+    def _first(self, b: Builder, slot: _Slot, arrays: dict[_Slot, Var]) -> Atom:
+        """What a part starts with."""
+        dtype = slot.param.type.dtype
+        if slot.how.kind == ADDED:
+            kind = {"type": slot.param.type, "name": slot.param.name}
+            return b.emit("full", number(0, dtype), *slot.extents, **kind)
+        if slot.how.kind == TOTAL:
+            neutral = _NEUTRAL.get(slot.how.op)
+            return slot.init if neutral is None else number(neutral, dtype)
+        return arrays[slot]
+
+    # -- after the loops
+
+    def _combine(self, slot: _Slot, parts: Var) -> None:
+        """Everything that the parts have is put together."""
+        index, so_far = Var("part", I64), Var(slot.param.name, slot.param.type)
+        b = Builder(self.loop.loc, self.loop.role)
+        if slot.how.kind == TOTAL:
+            value = b.emit("load", parts, index, spec="i", name="t")
+            new = b.emit(slot.how.op, so_far, value, name=slot.out.name)
+        else:
+            new = _added(b, so_far, parts, [index], slot.extents)
+        region = b.region((index, so_far), (new,))
+        ins = (i64(0), self.parts, i64(1), slot.init)
+        self._append(self.b, (slot.out,), ins, region, NO_PARAMS)
+
+
+def _added(
+    b: Builder, total: Var, parts: Var, indices: list[Var], extents: Sequence[Atom]
+) -> Var:
+    """`total[…] += parts[part, …]`, element by element."""
+    if not extents:
+        spec = ",".join("i" * len(indices))
+        value = b.emit("load", parts, *indices, spec=spec)
+        return b.emit("accum", total, value, *indices[1:], spec=spec[2:], name=total.name)
+    inner, index = Builder(b.loc, b.role), Var("ijklpq"[len(indices) - 1], I64)
+    param = Var(total.name, total.type)
+    new = _added(inner, param, parts, [*indices, index], extents[1:])
+    region = inner.region((index, param), (new,))
+    ins = (i64(0), extents[0], i64(1), total)
+    return b.equation("for", ins, None, (region,), (total.name,), (total.type,))[0]
+
+
+def _stem(v: Var) -> str:
+    return v.name.split(".")[0]
+
+
+def _extents(b: Builder, v: Atom) -> tuple[Atom, ...]:
+    return tuple(
+        i64(d) if isinstance(d, int) else b.emit("dim", v, name="n", axis=axis)
+        for axis, d in enumerate(v.type.shape)
+    )
+
+
+def _sizes(b: Builder, slot: _Slot) -> list[Atom]:
+    """How much work it is to have one more array of one's own: to clear it, and to add it."""
+    if slot.how.kind != ADDED:
+        return []
+    size: Atom = i64(4)
+    for extent in slot.extents:
+        size = b.emit("mul", size, extent, name="size")
+    return [b.emit("maximum", size, i64(1), name="size")]
+
+
+def _work(b: Builder, trips: Atom, body: Region) -> tuple[Atom, int]:
+    """How often the innermost loop of `body` with the most work goes round in all, as far as that
+    is known beforehand, and how many operations that is each time."""
+    inside, work, cost = set(region_defs(body)), trips, 1
+    region: Region | None = body
+    while region is not None:
+        cost_here = max(sum(map(_cost, region.eqns)), 1)
+        loops = [e for e in region.eqns if e.prim == "for"]
+        if not loops:
+            return work, cost * cost_here
+        loop = max(loops, key=lambda e: sum(_cost(x) for x in e.regions[0].eqns))
+        if any(a in inside for a in loop.ins[:3]):
+            return work, cost * _SOME * max(sum(map(_cost, loop.regions[0].eqns)), 1)
+        count = trip_count(b, *loop.ins[:3])
+        if isinstance(count, Lit):
+            cost *= max(count.value, 1)
+        else:
+            work = b.emit("mul", work, count, name="work")
+        region = loop.regions[0]
+    return work, cost
+
+
+def _cost(eqn: Eqn) -> int:
+    if eqn.prim == "if":
+        return max(sum(map(_cost, r.eqns)) for r in eqn.regions) + 1
+    if PRIMS[eqn.prim].elementwise and eqn.prim not in _SIMPLE:
+        return _FUNCTION
+    return 0 if eqn.prim == "dim" else 1
