@@ -7,6 +7,7 @@ where there is no form of the program for the peer; any other exception is its o
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ class Peer:
 def _ours(at: Problem) -> Run:
     import s2s_ad
 
-    derivative = getattr(s2s_ad, at.case.quantity)(at.case.objective(), wrt=at.wrt)
+    several = os.environ.get("NUMBA_NUM_THREADS", "1") != "1"  # as --threads says
+    make = getattr(s2s_ad, at.case.quantity)
+    derivative = make(at.case.objective(), wrt=at.wrt, parallel=several)
     values, both = at.values, at.case.quantity == "value_and_grad"
     return (lambda: derivative(*values)[1]) if both else (lambda: derivative(*values))
 

@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
             "--fastmath", action="store_true", help="let the compiler round differently"
         )
         command.add_argument(
+            "--parallel", action="store_true", help="let long loops use all threads"
+        )
+        command.add_argument(
             "-o", metavar="OUT.py", help="where to write; standard output if absent"
         )
         command.set_defaults(run=_generate, mode=mode)
@@ -166,6 +169,7 @@ def _derived(options: argparse.Namespace, fn: Callable[..., Any], mode: str) -> 
     else:
         chosen = {} if wrt is None else {"wrt": wrt}
         chosen |= {"invert": options.invert, "boundscheck": not options.no_boundscheck}
+        chosen |= {"parallel": getattr(options, "parallel", False)}  # `show` has no such option
         made = _MAKERS[mode](fn, outputs=_selection(options.outputs), **chosen)
     return made.derived(_arguments(made.binder, options.sig))
 
@@ -247,6 +251,7 @@ def _header(options: argparse.Namespace, fn: Callable[..., Any]) -> str:
     for option, value in (*chosen.items(), ("-o", options.o)):
         parts += [option, value] if value is not None else []
     parts += ["--fastmath"] if options.fastmath else []
+    parts += ["--parallel"] if options.parallel else []
     parts += ["--invert"] if options.invert else []
     parts += ["--no-boundscheck"] if options.no_boundscheck else []
     shown = " ".join(f"{k.lstrip('-')}={v}" for k, v in chosen.items() if v is not None)

@@ -1,6 +1,7 @@
 """The list of passes, top to bottom, and what may watch between them.
 
-    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise ─ (lower) ─ inplace ─ parallel ─ (buffers) ─ emit
+    frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
+             ─ (lower) ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """

@@ -180,9 +180,21 @@ def known_bounds(x):
 def doubling(x):
     """Not a sum of terms."""
     s = x[0]
-    for i in prange(3):
+    for _ in prange(3):
         s = s + s
     return s
+
+
+def chain(x):
+    return np.sum(np.sin(x) * np.exp(-x * x))
+
+
+def jacobi(A, n):
+    B = np.zeros(A.shape)
+    for _ in range(n):
+        B[1:-1, 1:-1] = 0.25 * (A[:-2, 1:-1] + A[2:, 1:-1] + A[1:-1, :-2] + A[1:-1, 2:])
+        A[1:-1, 1:-1] = 0.25 * (B[:-2, 1:-1] + B[2:, 1:-1] + B[1:-1, :-2] + B[1:-1, 2:])
+    return np.sum(A * A)
 
 
 X, K = numbers(N), np.random.default_rng(1).integers(0, N, 15)

@@ -21,10 +21,21 @@ from dataclasses import dataclass
 from s2s_ad.analysis.integers import Extent, Facts, Lin, Op, Symbol, lin
 from s2s_ad.analysis.sharing import WRITES, loop_inits
 from s2s_ad.analysis.totals import Total, has_order, is_free
-from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, region_defs, region_uses, walk
+from s2s_ad.ir.core import (
+    ADJOINT,
+    Atom,
+    Eqn,
+    Func,
+    Lit,
+    Region,
+    Var,
+    region_defs,
+    region_uses,
+    walk,
+)
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import Axis, parse_subscript
-from s2s_ad.ir.types import I64, UNKNOWN
+from s2s_ad.ir.types import UNKNOWN
 
 KEPT, OWN, TOTAL, NEAR, ADDED = "kept", "own", "total", "near", "added"
 
@@ -81,7 +92,11 @@ class _Loop:
             if result is param:
                 one = self._kept(param)
             else:
-                one = self._array(param, result) if param.type.is_array else self._total(param, result)
+                one = (
+                    self._array(param, result)
+                    if param.type.is_array
+                    else self._total(param, result)
+                )
             if one is None:
                 return None
             found.append(one)

@@ -29,7 +29,19 @@ from s2s_ad.backend.expr import BINARY, PRANGE, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.scalars import numpy_scalars
-from s2s_ad.ir.core import ADJOINT, DENIED, PARALLEL, PROVED, Atom, Eqn, Func, Lit, Region, Var, region_uses
+from s2s_ad.ir.core import (
+    ADJOINT,
+    DENIED,
+    PARALLEL,
+    PROVED,
+    Atom,
+    Eqn,
+    Func,
+    Lit,
+    Region,
+    Var,
+    region_uses,
+)
 from s2s_ad.ir.subscript import is_element, split_spec
 
 #: The context, in compiled modules, of what the Python interpreter runs.

@@ -19,8 +19,18 @@ _FREE = ("nogil=True", "cache=True")
 #: The decorators of functions without and with a parallel loop. In these, numba leaves everything
 #: else as it is written.
 _COMPILED, _THREADED = "compiled", "threaded"
-_PRANGE_ALONE = ["comprehension", "fusion", "inplace_binop", "numpy", "reduction", "setitem", "stencil"]
-_PARALLEL = f"parallel={{'prange': True, **dict.fromkeys({_PRANGE_ALONE}, False)}}".replace("'", '"')
+_PRANGE_ALONE = [
+    "comprehension",
+    "fusion",
+    "inplace_binop",
+    "numpy",
+    "reduction",
+    "setitem",
+    "stencil",
+]
+_PARALLEL = f"parallel={{'prange': True, **dict.fromkeys({_PRANGE_ALONE}, False)}}".replace(
+    "'", '"'
+)
 _THREADS = f"""\
 try:
     from numba import {THREADS}, {PRANGE}
@@ -92,7 +102,7 @@ def emit_module(
     blocks += [_optional_import(used)] if used and optional else []
     options = (*_OPTIONS, _FASTMATH) if fastmath else _OPTIONS
     options = options if calls_back else (*options, *_FREE)
-    made = {name: options for name in decorators}
+    made = dict.fromkeys(decorators, options)
     made |= {_THREADED: (*options, _PARALLEL)} if _THREADED in made else {}
     blocks += [_compiler(made, calls_back, bool(used), optional).rstrip()] if jit else []
     head = "\n\n".join(blocks)

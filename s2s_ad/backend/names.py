@@ -18,12 +18,24 @@ from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
 from s2s_ad.backend.expr import ANY_ORDER_NAMES, PRANGE, THREADS, VECTOR_NAMES
 from s2s_ad.backend.fold import Plan, base_name, is_temporary
-from s2s_ad.ir.core import Atom, Eqn, Func, Region, Var, walk
+from s2s_ad.ir.core import PARALLEL, PROVED, Atom, Eqn, Func, Region, Var, walk
 
 RESERVED = frozenset(
-    {"np", "math", "numba", "compiled", "threaded", PRANGE, THREADS, *VECTOR_NAMES.values(), *ANY_ORDER_NAMES.values()}
+    {
+        "np",
+        "math",
+        "numba",
+        "compiled",
+        "threaded",
+        PRANGE,
+        THREADS,
+        *VECTOR_NAMES.values(),
+        *ANY_ORDER_NAMES.values(),
+    }
     | {*keyword.kwlist, *dir(builtins)}
 )
+
+_VERSION = re.compile(r"_\d+$")
 
 
 def identifier(hint: str, reserved: Iterable[str] = RESERVED) -> str:
@@ -37,6 +49,12 @@ def identifier(hint: str, reserved: Iterable[str] = RESERVED) -> str:
     if name.startswith("__"):
         name = "v" + name
     return f"{name}_" if name in reserved else name
+
+
+def _numbered_for_numba(hint: str, count: int) -> str:
+    """In functions with parallel loops, numba itself calls the versions of `n` `n_1`, `n_2`, …, and
+    fails where the function has such names of its own."""
+    return f"{hint}_{count}_" if hint[-1].isdigit() else f"{hint}{count}"
 
 
 def assign_names(func: Func, plan: Plan, sharing: Sharing) -> dict[Var, str]:
@@ -114,16 +132,20 @@ class _Groups:
         out: dict[Var, str] = {}
         used: dict[str, int] = {}  # all names with a hint and a smaller number are taken
         reserved = RESERVED | {self.func.name}
+        parallel = any(e.params.get(PARALLEL) == PROVED for e in walk(self.func.body))
+        numbered = _numbered_for_numba if parallel else "{}_{}".format
         for leader in (v for v in self.order if self.group[v] is v):
             hint = identifier(self.hint(leader), reserved)
+            if parallel and _VERSION.search(hint):
+                hint += "_"
             fresh = all(map(is_temporary, self.members[leader]))
             count = used.get(hint, 0) if fresh else 0
-            name = f"{hint}_{count}" if count else hint
+            name = numbered(hint, count) if count else hint
             while name in taken and (
                 fresh or any(not self._may_reuse(leader, other) for other in taken[name])
             ):
                 count += 1
-                name = f"{hint}_{count}"
+                name = numbered(hint, count)
             taken.setdefault(name, []).append(leader)
             if fresh:
                 used[hint] = count

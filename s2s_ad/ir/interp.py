@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.core import PARALLEL, PROVED, Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import DTYPES, Type
 
@@ -96,7 +96,10 @@ def _eqn(eqn: Eqn, env: dict[Var, Any]) -> Sequence[Any]:
 def _for(eqn: Eqn, ins: list[Any], env: dict[Var, Any]) -> list[Any]:
     (start, stop, step), carried = ins[:3], ins[3:]
     early, count = eqn.params.get("exit", False), 0
-    for i in range(start, stop, step):
+    iterations = range(start, stop, step)
+    if eqn.params.get(PARALLEL) == PROVED:  # any order will do
+        iterations = iterations[::-1]
+    for i in iterations:
         results = _region(eqn.regions[0], [i, *carried], env)
         count += 1
         carried = results[1:] if early else results

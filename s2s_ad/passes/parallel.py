@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from s2s_ad.analysis.independence import (
     ADDED,
@@ -49,15 +50,17 @@ from s2s_ad.ir.core import (
     Lit,
     Region,
     Var,
+    clone,
     region_defs,
     substitute,
+    walk,
 )
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, UNKNOWN, Type
 from s2s_ad.passes.tape import trip_count
 
 #: A loop goes to several threads if it takes so many operations at least (some 30 microseconds).
-WORTH = 100_000
+WORTH = 300_000
 #: Operations that a function like exp is counted for, and the least iterations of an inner loop
 #: whose number is not known beforehand.
 _FUNCTION, _SOME = 8, 8
@@ -69,6 +72,8 @@ _NEUTRAL = {"add": 0, "mul": 1}
 def parallel(func: Func, everywhere: bool = False) -> Func:
     """`func` with the loops that the user wished to be parallel so, where they are proved to be
     independent; `everywhere`, all loops that are. See the module's docstring."""
+    if not everywhere and not any(PARALLEL in e.params for e in walk(func.body)):
+        return func
     return func.with_(body=_Pass(func, everywhere).region(func.body))
 
 
@@ -93,9 +98,11 @@ class _Pass:
             if eqn.prim == "for" and (wished or self.everywhere):
                 carried = independent(eqn, self.facts, wished)
                 if carried is not None and (wished or _is_long(eqn)):
-                    eqns += _parallel(eqn, carried, _Run(eqn, self.facts, self.dims), wished)
                     for how, init, out in zip(carried, eqn.ins[3:], eqn.outs):
                         same.update({out: same.get(init, init)} if how.kind == KEPT else {})
+                    slim, carried = _changing(eqn, carried)
+                    run = _Run(slim, self.facts, self.dims)
+                    eqns += _wished(run, carried) if wished else _where_it_pays(run, carried)
                     continue
             params = {**eqn.params, PARALLEL: DENIED} if wished else eqn.params
             eqns.append(eqn.with_(params=params, regions=tuple(map(self.region, eqn.regions))))
@@ -108,26 +115,58 @@ def _is_long(loop: Eqn) -> bool:
     return not isinstance(count, Lit) or count.value >= 16
 
 
-def _parallel(loop: Eqn, carried: Sequence[Carried], run: _Run, wished: bool) -> list[Eqn]:
-    b = run.b
-    if wished and all(c.kind in (KEPT, OWN) for c in carried):
-        params = {**loop.params, PARALLEL: PROVED}
-        changed = [k for k, c in enumerate(carried) if c.kind == OWN]
-        kept = {p: a for p, a, c in zip(run.body.params[1:], loop.ins[3:], carried) if c.kind == KEPT}
-        own = [run.body.params[k + 1] for k in changed]
-        results = tuple(run.body.results[k] for k in changed)
-        body = Region((run.body.params[0], *own), run.body.eqns, results)
-        b.append(
-            loop.with_(
-                outs=tuple(loop.outs[k] for k in changed),
-                ins=(*run.bounds, *(loop.ins[k + 3] for k in changed)),
-                params=params,
-                regions=(substitute(body, kept),),
-            )
-        )
-    else:
-        _Parts(loop, run, carried, wished).emit()
+def _changing(loop: Eqn, carried: Sequence[Carried]) -> tuple[Eqn, list[Carried]]:
+    """The loop without what its iterations do not change."""
+    (body,) = loop.regions
+    inits, params = loop.ins[3:], body.params[1:]
+    kept = {p: a for p, a, c in zip(params, inits, carried) if c.kind == KEPT}
+    at = [k for k, c in enumerate(carried) if c.kind != KEPT]
+    own, results = (params[k] for k in at), tuple(body.results[k] for k in at)
+    slim = loop.with_(
+        outs=tuple(loop.outs[k] for k in at),
+        ins=(*loop.ins[:3], *(inits[k] for k in at)),
+        regions=(substitute(Region((body.params[0], *own), body.eqns, results), kept),),
+    )
+    return slim, [carried[k] for k in at]
+
+
+def _wished(run: _Run, carried: Sequence[Carried]) -> list[Eqn]:
+    b = Builder(run.loop.loc, run.loop.role)
+    _emit(run, carried, b, run.loop.outs)
+    return run.b.eqns + b.eqns
+
+
+def _where_it_pays(run: _Run, carried: Sequence[Carried]) -> list[Eqn]:
+    """Starting threads takes a while: a short loop stays as it is."""
+    loop, b = run.loop, run.b
+    work, cost = run.work
+    large = b.emit("gt", work, i64(max(WORTH // cost, 1)))
+    many = Builder(loop.loc, loop.role)
+    outs = tuple(Var(v.name, v.type) for v in loop.outs)
+    _emit(run, carried, many, outs)
+    few = clone(Region((), (loop,), loop.outs))
+    b.append(
+        Eqn(loop.outs, "if", (large,), NO_PARAMS, (many.region((), outs), few), loop.loc, loop.role)
+    )
     return b.eqns
+
+
+def _emit(run: _Run, carried: Sequence[Carried], b: Builder, outs: tuple[Var, ...]) -> None:
+    """The parallel loop; `outs` are to be its results."""
+    if all(c.kind == OWN for c in carried) and _is_plain(run.body):
+        params = {PARALLEL: PROVED}
+        ins = (*run.bounds, *run.loop.ins[3:])
+        b.append(run.loop.with_(outs=outs, ins=ins, params=params, regions=(run.body,)))
+    else:
+        _Parts(run, carried, b, outs).emit()
+
+
+def _is_plain(body: Region) -> bool:
+    """True where numba vectorises what is innermost of a prange over all iterations: its index is
+    not negative, but nothing is known of `index - 1`."""
+    deep = any(e.prim == "for" for e in body.eqns)
+    moves = any(body.params[0] in e.ins for e in body.eqns if PRIMS[e.prim].elementwise)
+    return deep or not moves
 
 
 class _Run:
@@ -139,6 +178,7 @@ class _Run:
         self.b = Builder(loop.loc, loop.role)
         start, stop, step = loop.ins[:3]
         (self.body,) = loop.regions
+        self.inside = set(region_defs(self.body))
         if step == i64(1):
             ends = (start, stop)
         elif step == i64(-1):
@@ -148,25 +188,58 @@ class _Run:
             self.body = self.strided(start, step)
         self.bounds = (*ends, i64(1))
 
-    @property
+    @cached_property
     def trips(self) -> Atom:
         """How many iterations there are, or less than 0."""
         first, last = self.bounds[:2]
-        if self.loop.ins[2] == i64(-1):  # the ends as they were are shorter
-            last, first = self.loop.ins[:2]
-        return last if first == i64(0) else self.b.emit("sub", last, first, name="trips")
+        known = self.integer(lin(last) - lin(first), "trips")
+        return known or self.b.emit("sub", last, first, name="trips")
 
     def above(self, a: Atom) -> Atom:
-        """`a + 1`, as short as can be."""
-        value: Lin = self.facts.expand(lin(a) + 1)
-        if value.is_const:
-            return i64(value.const)
+        return self.integer(lin(a) + 1, "stop") or self.b.emit("add", a, i64(1), name="stop")
+
+    def integer(self, value: Lin, name: str) -> Atom | None:
+        """A sum as an integer before the loop, as short as can be; None where it is not known
+        there."""
+        value = self.facts.expand(value)
         if value in self.dims:
             return self.dims[value]
-        (symbol, factor), *more = value.terms
-        if not more and factor == 1 and value.const == 0 and isinstance(symbol, Var):
-            return symbol
-        return self.b.emit("add", a, i64(1))
+        total: Atom | None = None
+        for symbol, factor in value.terms:
+            term = self.dims.get(lin(symbol), symbol)
+            if not isinstance(term, Var) or term in self.inside:
+                return None
+            if abs(factor) != 1:
+                term = self.b.emit("mul", term, i64(abs(factor)), name=name)
+            if total is None:
+                total = term if factor > 0 else self.b.emit("neg", term, name=name)
+            else:
+                total = self.b.emit("add" if factor > 0 else "sub", total, term, name=name)
+        if total is None or value.const == 0:
+            return total or i64(value.const)
+        return self.b.emit(
+            "add" if value.const > 0 else "sub", total, i64(abs(value.const)), name=name
+        )
+
+    @cached_property
+    def work(self) -> tuple[Atom, int]:
+        """How often the innermost loop with the most work goes round in all, as far as that is
+        known before the loop, and how many operations that is each time."""
+        work, cost, region = self.trips, 1, self.body
+        while True:
+            here = max(sum(map(_cost, region.eqns)), 1)
+            loops = [e for e in region.eqns if e.prim == "for"]
+            if not loops:
+                return work, cost * here
+            (start, stop, step), region = loops[0].ins[:3], loops[0].regions[0]
+            down = step == i64(-1)
+            count = self.integer((lin(stop) - lin(start)) * (-1 if down else 1), "work")
+            if count is None or step not in (i64(1), i64(-1)):
+                cost *= _SOME
+            elif isinstance(count, Lit):
+                cost *= max(count.value, 1)
+            else:
+                work = self.b.emit("mul", work, count, name="work")
 
     def strided(self, start: Atom, step: Atom) -> Region:
         b, old = Builder(self.b.loc, self.b.role), self.body
@@ -197,12 +270,14 @@ class _Slot:
 class _Parts:
     """A loop over parts of another loop's iterations."""
 
-    def __init__(self, loop: Eqn, run: _Run, carried: Sequence[Carried], wished: bool) -> None:
-        self.loop, self.b, self.wished = loop, run.b, wished
+    def __init__(
+        self, run: _Run, carried: Sequence[Carried], b: Builder, outs: tuple[Var, ...]
+    ) -> None:
+        self.run, self.b, self.loop = run, b, run.loop
         self.start, self.body = run.bounds[0], run.body
-        rows = zip(carried, loop.ins[3:], self.body.params[1:], self.body.results, loop.outs)
+        rows = zip(carried, self.loop.ins[3:], self.body.params[1:], self.body.results, outs)
         self.slots = [_Slot(*row) for row in rows]
-        self.trips = run.trips
+        self.trips, self.parts = run.trips, i64(1)
         self.near = [s.how.span for s in self.slots if s.how.kind == NEAR]
         self.deep = any(e.prim == "for" for e in self.body.eqns)
 
@@ -219,49 +294,40 @@ class _Parts:
                 shape = (self.parts, *slot.extents)
                 slot.parts = b.emit("empty", *shape, name=name, type=kind, dtype=dtype)
         after = self._phases() if self.near else self._loop(b, None, self._inits(), self._outs())
-        for slot in self.slots:
+        for slot, parts in zip(self.slots, after):
             if slot.split:
-                self._combine(slot, after[self._together().index(slot)])
+                self._combine(slot, parts)
 
     # -- how many
 
     def _number(self) -> Atom:
-        """How many parts there are: at most two for a thread where parts take turns."""
-        b, work, cost = self.b, *_work(self.b, self.trips, self.body)
-        large = None
-        if not self.wished:
-            large = b.emit("gt", work, i64(max(WORTH // cost, 1)), name="large")
-        inner = Builder(b.loc, b.role)
-        many = inner.emit("threads", name="parts")
-        limits = [inner.emit("mul", many, i64(2), name="parts")] if self.near else [many]
+        """How many parts there are: one for each thread, two where parts take turns; fewer where
+        they would be too short for that, or arrays of their own too much work."""
+        b = self.b
+        limits: list[Atom] = [b.emit("threads")]
         if self.near:
-            room = i64(max(self.near) + 1)
-            limits.append(inner.emit("floordiv", self.trips, room, name="parts"))
-        for slot in self.slots:
-            for size in _sizes(inner, slot):
-                limits.append(inner.emit("floordiv", work, size, name="parts"))
+            limits = [b.emit("mul", limits[0], i64(2))]
+            limits.append(b.emit("floordiv", self.trips, i64(max(self.near) + 1)))
+        sizes = [size for slot in self.slots for size in _sizes(b, slot)]
+        if sizes:
+            work, _ = self.run.work
+            limits += [b.emit("floordiv", work, size) for size in sizes]
         least = limits[0]
         for limit in limits[1:]:
-            least = inner.emit("minimum", least, limit, name="parts")
+            least = b.emit("minimum", least, limit)
         if len(limits) > 1:
-            least = inner.emit("maximum", least, i64(1), name="parts")
-        if large is None:
-            b.eqns += inner.eqns
-            return least
-        ways = (inner.region((), (least,)), Region((), (), (i64(1),)))
-        return b.equation("if", (large,), None, ways, ("parts",))[0]
+            b.emit("maximum", least, i64(1))
+        parts = Var("parts", I64)
+        b.eqns[-1] = b.eqns[-1].with_(outs=(parts,))
+        return parts
 
     # -- the loops
 
-    def _together(self) -> list[_Slot]:
-        """What the loop over the parts carries: arrays, all of them."""
-        return [s for s in self.slots if s.how.kind != KEPT]
-
     def _inits(self) -> list[Atom]:
-        return [s.parts if s.split else s.init for s in self._together()]
+        return [s.parts if s.split else s.init for s in self.slots]
 
     def _outs(self) -> list[Var]:
-        return [Var(s.parts.name, s.parts.type) if s.split else s.out for s in self._together()]
+        return [Var(s.parts.name, s.parts.type) if s.split else s.out for s in self.slots]
 
     def _phases(self) -> list[Var]:
         """Parts with even numbers, then those with odd ones."""
@@ -291,9 +357,9 @@ class _Parts:
             twice = inner.emit("mul", index, i64(2))
             part = inner.emit("add", twice, turn[0], name="part")
         params = [Var(a.name, a.type) for a in inits]
-        values = self._part(inner, part, dict(zip(self._together(), params)))
+        values = self._part(inner, part, dict(zip(self.slots, params)))
         results = []
-        for slot, param, value in zip(self._together(), params, values):
+        for slot, param, value in zip(self.slots, params, values):
             if slot.split:
                 spec = ",".join(["i", *":" * value.type.ndim])
                 value = inner.emit("store", param, value, part, spec=spec, name=param.name)
@@ -310,21 +376,20 @@ class _Parts:
         after = b.emit("add", part, i64(1))
         last = b.emit("floordiv", b.emit("mul", after, self.trips), self.parts, name="last")
         inits = [self._first(b, slot, arrays) for slot in arrays]
-        kept = {s.param: s.init for s in self.slots if s.how.kind == KEPT}
-        body = substitute(self.body, kept)
+        body = self.body
         own, index = [s.param for s in arrays], body.params[0]
-        results = [kept.get(s.result, s.result) for s in arrays]
+        results = tuple(s.result for s in arrays)
         outs = tuple(Var(s.param.name, s.param.type) for s in arrays)
         if self.deep:
             bounds = [self._shifted(b, a) for a in (first, last)]
-            region = Region((index, *own), body.eqns, tuple(results))
+            region = Region((index, *own), body.eqns, results)
         else:  # counted from 0, or it would not be vectorised
             bounds = [i64(0), b.emit("sub", last, first)]
             k, moved = Var("k", I64), Builder(b.loc, b.role)
             moved.emit("add", first, k, name=index.name)
             self._shifted(moved, moved.eqns[-1].out)
             moved.eqns[-1] = moved.eqns[-1].with_(outs=(index,))
-            region = Region((k, *own), (*moved.eqns, *body.eqns), tuple(results))
+            region = Region((k, *own), (*moved.eqns, *body.eqns), results)
         self._append(b, outs, (*bounds, i64(1), *inits), region, NO_PARAMS)
         return list(outs)
 
@@ -358,9 +423,7 @@ class _Parts:
         self._append(self.b, (slot.out,), ins, region, NO_PARAMS)
 
 
-def _added(
-    b: Builder, total: Var, parts: Var, indices: list[Var], extents: Sequence[Atom]
-) -> Var:
+def _added(b: Builder, total: Var, parts: Var, indices: list[Var], extents: Sequence[Atom]) -> Var:
     """`total[…] += parts[part, …]`, element by element."""
     if not extents:
         spec = ",".join("i" * len(indices))
@@ -393,28 +456,6 @@ def _sizes(b: Builder, slot: _Slot) -> list[Atom]:
     for extent in slot.extents:
         size = b.emit("mul", size, extent, name="size")
     return [b.emit("maximum", size, i64(1), name="size")]
-
-
-def _work(b: Builder, trips: Atom, body: Region) -> tuple[Atom, int]:
-    """How often the innermost loop of `body` with the most work goes round in all, as far as that
-    is known beforehand, and how many operations that is each time."""
-    inside, work, cost = set(region_defs(body)), trips, 1
-    region: Region | None = body
-    while region is not None:
-        cost_here = max(sum(map(_cost, region.eqns)), 1)
-        loops = [e for e in region.eqns if e.prim == "for"]
-        if not loops:
-            return work, cost * cost_here
-        loop = max(loops, key=lambda e: sum(_cost(x) for x in e.regions[0].eqns))
-        if any(a in inside for a in loop.ins[:3]):
-            return work, cost * _SOME * max(sum(map(_cost, loop.regions[0].eqns)), 1)
-        count = trip_count(b, *loop.ins[:3])
-        if isinstance(count, Lit):
-            cost *= max(count.value, 1)
-        else:
-            work = b.emit("mul", work, count, name="work")
-        region = loop.regions[0]
-    return work, cost
 
 
 def _cost(eqn: Eqn) -> int:
