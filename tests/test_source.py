@@ -1,4 +1,4 @@
-"""The text that `source` gives is a module: it imports what it needs, and computes the derivative."""
+"""The text that `source` gives is a module: it imports what it needs, and runs by itself."""
 
 from __future__ import annotations
 
