@@ -1,8 +1,8 @@
 """`python -m tests.fuzz 20000 [--check derivatives] [--seed 1]`: a check on many random programs.
 
 Programs have numbers, counted from `--seed` on; the same number is the same program. One that
-fails is printed with its number and its error, and the run goes on. The exit status is 1 where one
-failed.
+fails is printed with its number and its error, and the run goes on; one that s2s_ad refuses, with
+its error. The exit status is 1 where one failed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import traceback
 
 import numpy as np
 
+from s2s_ad.errors import S2SError
 from tests.generator import random_program
 from tests.random_checks import CHECKS, NotSmooth
 
@@ -28,20 +29,24 @@ def main() -> int:
     given = parser.parse_args()
     os.environ["S2S_AD_VERIFY"] = "1"
     np.seterr(all="ignore")
-    begin, failed, skipped = time.perf_counter(), 0, 0
+    begin, failed, refused, skipped = time.perf_counter(), 0, 0, 0
     for number in range(given.seed, given.seed + given.programs):
         program = random_program(random.Random(number).choice)
         try:
             CHECKS[given.check](program)
         except NotSmooth:
             skipped += 1
+        except S2SError as error:
+            refused += 1
+            print(f"--- program {number} is refused: {str(error).splitlines()[0]}")
         except Exception:
             failed += 1
             print(f"--- program {number}\n{program}\n{program.text}\n{traceback.format_exc()}")
         done = number - given.seed + 1
         if done % 100 == 0 or done == given.programs:
             seconds = time.perf_counter() - begin
-            counts = f"{done} programs, {failed} failed, {skipped} without differences"
+            counts = f"{done} programs, {failed} failed, {refused} refused, "
+            counts += f"{skipped} without differences"
             print(f"{given.check}: {counts}, {seconds:.0f} s", file=sys.stderr, flush=True)
     return failed > 0
 
