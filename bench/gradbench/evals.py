@@ -68,12 +68,17 @@ def _ode(given: dict) -> tuple:
 
 def _det(given: dict) -> tuple:
     n = int(given["ell"])
-    return (_array(given["A"]).reshape(n, n),)
+    return _array(given["A"]).reshape(n, n), n
+
+
+def _det_primal(given: dict) -> Prepared:
+    args, call = _det(given), differentiate(small.det, static=("n",))
+    return Prepared(lambda: call(*args), float)
 
 
 def _det_gradient(given: dict) -> Prepared:
-    prepared = _plain(_det, small.det, 0)(given)
-    return Prepared(prepared.run, lambda r: r.ravel().tolist())
+    args, call = _det(given), grad(small.det, 0, static=("n",))
+    return Prepared(lambda: call(*args), lambda r: r.ravel().tolist())
 
 
 def _kmeans(given: dict) -> tuple:
@@ -162,36 +167,34 @@ def _ba_objective(given: dict) -> Prepared:
     return Prepared(lambda: call(*args), output)
 
 
-def ba_jacobian(args: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The Jacobian as CSR. Each pair of rows has the columns of one camera, one point and one
-    weight: two gradients, with each observation's camera and point gathered, give all rows."""
-    cameras, points, weights, features, observed = args
-    camera, point = observed.T
-    own = (cameras[camera], points[point], weights, features)
-    rows = wrap(grad, ba.seeded, (0, 1, 2))
-    n, m, p = len(cameras), len(points), len(weights)
-    values = np.empty((p, 2, 15))
-    columns = np.empty((p, 2, 15), dtype=np.int64)
-    for k in range(2):
-        values[:, k, :11], values[:, k, 11:14], values[:, k, 14] = rows(*own, 1.0 - k, float(k))
-    columns[:, :, :11] = 11 * camera[:, None, None] + np.arange(11)
-    columns[:, :, 11:14] = 11 * n + 3 * point[:, None, None] + np.arange(3)
-    columns[:, :, 14] = 11 * n + 3 * m + np.arange(p)[:, None]
-    last = wrap(grad, ba.weight_errors, 0)(weights)
-    starts = np.concatenate((15 * np.arange(2 * p), 30 * p + np.arange(p + 1)))
-    ends = 11 * n + 3 * m + np.arange(p)
-    return starts, np.concatenate((columns.ravel(), ends)), np.concatenate((values.ravel(), last))
+@functools.cache
+def _ba_filled() -> Callable:
+    given = (1.0,) * 11, (1.0,) * 3, 1.0, (1.0, 1.0)
+    rows = [_as_function(grad(f, (0, 1, 2)), *given) for f in (ba.first, ba.second)]
+    return differentiate(ba.jacobian(*rows, _as_function(grad(ba.weight_error), 1.0)))
+
+
+def ba_jacobian(args: tuple) -> Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Fills the Jacobian, CSR in the same memory each time."""
+    p, fill = len(args[2]), _ba_filled()
+    starts = np.empty(3 * p + 1, dtype=np.int64)
+    columns = np.empty(31 * p, dtype=np.int64)
+    found = starts, columns, np.empty(31 * p)
+
+    def run() -> tuple:
+        fill(*args, *found)
+        return found
+
+    return run
 
 
 def _ba_jacobian(given: dict) -> Prepared:
-    args = _ba(given)
-
     def output(result: tuple) -> dict:
         """The first thirty entries and the last, as the eval wants them."""
         short = [np.append(part[:30], part[-1]).tolist() for part in result]
         return dict(zip(("rows", "cols", "vals"), short))
 
-    return Prepared(lambda: ba_jacobian(args), output)
+    return Prepared(ba_jacobian(_ba(given)), output)
 
 
 def _ht(given: dict) -> tuple[Callable, tuple, int]:
@@ -219,27 +222,36 @@ def _ht_objective(given: dict) -> Prepared:
     return Prepared(lambda: call(*args), lambda r: r.ravel().tolist())
 
 
-def ht_jacobian(fn: Callable, args: tuple, count: int) -> np.ndarray:
-    """Column by column, forward: each point depends on all of theta, and on its own `us` only,
-    so that two columns hold all of their derivatives. Those come first, as in ADBench."""
-    columns = wrap(jvp, fn, tuple(range(count)))
-    theta = args[0]
-    found = []
-    if count == 2:
-        for k in range(2):
-            direction = np.zeros_like(args[1])
-            direction[:, k] = 1.0
-            found.append(columns(args, (None, direction))[1].ravel())
-    for k in range(theta.size):
-        direction = np.zeros_like(theta)
-        direction[k] = 1.0
-        found.append(columns(args, (direction, None)[:count])[1].ravel())
-    return np.stack(found, axis=1)
+@functools.cache
+def _skin_jacobian() -> Callable:
+    """The positions of vertices and their derivatives by theta."""
+    theta, parents, matrices = np.ones(26), np.zeros(22, dtype=np.int64), np.ones((22, 4, 4))
+    along_bones = _as_function(jvp(ht.bones, wrt=0), theta, parents, matrices, matrices)
+    along_turn = _as_function(jvp(ht.axis_angle, wrt=0), theta[:3].copy())
+    return differentiate(ht.jacobian(along_bones, along_turn))
+
+
+def ht_jacobian(args: tuple, count: int) -> np.ndarray:
+    """The skin's derivatives block by block, then each point's rows. Where there are fewer points
+    than vertices, only theirs are looked at. The columns of `us` come first, as in ADBench."""
+    parents, relatives, inverses, base, weights, mirrored = args[count : count + 6]
+    nearest = args[-2]
+    corner = args[-3][nearest] if count == 2 else nearest
+    if corner.size < len(base):
+        base, weights = base[corner.ravel()], weights[corner.ravel()]
+        corner = np.arange(corner.size).reshape(corner.shape)
+    rest = base, weights, mirrored, ht.owners(parents)
+    skin, slopes = _skin_jacobian()(args[0], parents, relatives, inverses, *rest)
+    if count == 1:
+        rows = wrap(differentiate, ht.simple_rows)(skin, slopes, corner)
+    else:
+        rows = wrap(differentiate, ht.complicated_rows)(skin, slopes, corner, args[1])
+    return rows.reshape(3 * len(rows), -1)
 
 
 def _ht_jacobian(given: dict) -> Prepared:
-    fn, args, count = _ht(given)
-    return Prepared(lambda: ht_jacobian(fn, args, count), _listed)
+    _, args, count = _ht(given)
+    return Prepared(lambda: ht_jacobian(args, count), _listed)
 
 
 # --- particle, saddle: nested --------------------------------------------------------------------
@@ -251,15 +263,20 @@ def _as_function(derivative: Any, *args: float) -> Callable:
     return defined(derivative.source(*args), name, {})
 
 
+def _each(fn: Callable, wrt: tuple[int, ...], at: tuple[float, ...]) -> list[Callable]:
+    """Forward derivatives by one argument each."""
+    return [_as_function(jvp(fn, wrt=k), *at) for k in wrt]
+
+
 @functools.cache
 def _field(mode: str) -> Callable:
     at = (1.0, 2.0, 3.0)
     if mode == "r":
         return _as_function(grad(nested.potential, (0, 1)), *at)
-    along = _as_function(jvp(nested.potential, wrt=(0, 1)), *at)
+    along, across = _each(nested.potential, (0, 1), at)
 
     def field(x, y, w):
-        return along(x, y, w, 1.0, 0.0)[1], along(x, y, w, 0.0, 1.0)[1]
+        return along(x, y, w, 1.0)[1], across(x, y, w, 1.0)[1]
 
     return field
 
@@ -269,57 +286,76 @@ def _uphill(mode: str) -> Callable:
     at = (1.0, 2.0, 3.0, 4.0)
     if mode == "r":
         return _as_function(grad(nested.saddle, (2, 3)), *at)
-    along = _as_function(jvp(nested.saddle, wrt=(2, 3)), *at)
+    along, across = _each(nested.saddle, (2, 3), at)
 
     def uphill(a, b, c, d):
-        return along(a, b, c, d, 1.0, 0.0)[1], along(a, b, c, d, 0.0, 1.0)[1]
+        return along(a, b, c, d, 1.0)[1], across(a, b, c, d, 1.0)[1]
 
     return uphill
 
 
 def _particle(modes: str) -> Eval:
-    """The outer derivative's mode, and the inner one's."""
+    """The outer derivative's mode, and the inner one's. The descent is compiled with both."""
+
+    @functools.cache
+    def descent() -> Callable:
+        fall = nested.landing(_field(modes[1]))
+        if modes[0] == "r":
+            slope = _as_function(grad(fall), 0.5)
+        else:
+            (along,) = _each(fall, (0,), (0.5,))
+
+            def slope(w):
+                return along(w, 1.0)[1]
+
+        def value_of(x):
+            return fall(x[0])
+
+        def gradient_of(x):
+            return (slope(x[0]),)
+
+        return differentiate(nested.descend(value_of, gradient_of))
 
     def prepare(given: dict) -> Prepared:
-        fall = nested.landing(_field(modes[1]))
-        value = differentiate(fall)
-        if modes[0] == "r":
-            slope = grad(fall)
-            gradient = lambda w: (slope(w),)  # noqa: E731
-        else:
-            along = jvp(fall)
-            gradient = lambda w: (along((w,), (1.0,))[1],)  # noqa: E731
-        start = (float(given["w"]),)
-        return Prepared(lambda: nested.descend(value, gradient, start)[0], float)
+        start, run = (float(given["w"]),), descent()
+        return Prepared(lambda: run(start)[0], float)
 
     return prepare
 
 
 def _saddle(modes: str) -> Eval:
-    def prepare(given: dict) -> Prepared:
-        c, d = map(float, given["start"])
+    @functools.cache
+    def descent() -> Callable:
         climb = nested.highest(_uphill(modes[1]))
-        climbed = differentiate(climb)
-        value = lambda a, b: climbed(a, b, c, d)[0]  # noqa: E731
 
         def top(a, b, c, d):
             return climb(a, b, c, d)[0]
 
+        at = (1.0, 1.0, 1.0, 1.0)
         if modes[0] == "r":
-            slope = grad(top, (0, 1))
-            gradient = lambda a, b: slope(a, b, c, d)  # noqa: E731
+            slope = _as_function(grad(top, (0, 1)), *at)
         else:
-            along = jvp(top, wrt=(0, 1))
+            along, across = _each(top, (0, 1), at)
 
-            def gradient(a, b):
-                sides = ((1.0, 0.0), (0.0, 1.0))
-                return tuple(along((a, b, c, d), side)[1] for side in sides)
+            def slope(a, b, c, d):
+                return along(a, b, c, d, 1.0)[1], across(a, b, c, d, 1.0)[1]
 
-        def run() -> tuple:
-            a, b = nested.descend(value, gradient, (c, d))
-            return (a, b, *climbed(a, b, c, d)[1:])
+        def run(c, d):
+            def value_of(x):
+                return top(x[0], x[1], c, d)
 
-        return Prepared(run, list)
+            def gradient_of(x):
+                return slope(x[0], x[1], c, d)
+
+            a, b = nested.descend(value_of, gradient_of)((c, d))
+            _, high_c, high_d = climb(a, b, c, d)
+            return a, b, high_c, high_d
+
+        return differentiate(run)
+
+    def prepare(given: dict) -> Prepared:
+        start, run = tuple(map(float, given["start"])), descent()
+        return Prepared(lambda: run(*start), list)
 
     return prepare
 
@@ -333,7 +369,7 @@ EVALS: dict[str, dict[str, Eval]] = {
     "llsq": {"primal": _plain(_llsq, small.llsq), "gradient": _plain(_llsq, small.llsq, 0)},
     "lse": {"primal": _plain(_lse, small.lse), "gradient": _plain(_lse, small.lse, 0)},
     "ode": {"primal": _plain(_ode, small.ode), "gradient": _plain(_ode, small.ode_last, 0)},
-    "det": {"primal": _plain(_det, small.det), "gradient": _det_gradient},
+    "det": {"primal": _det_primal, "gradient": _det_gradient},
     "kmeans": {"cost": _plain(_kmeans, small.kmeans), "dir": _kmeans_direction},
     "gmm": {"objective": _gmm_objective, "jacobian": _gmm_gradient},
     "lstm": {"objective": _plain(_lstm, lstm.lstm), "jacobian": _lstm_gradient},

@@ -94,11 +94,12 @@ def _ba(rng: np.random.Generator, n: int, m: int, p: int) -> dict:
 
 
 def _ht(rng: np.random.Generator, vertices: int, points: int, triangles: int) -> dict:
-    """A made-up hand with the skeleton of ADBench's: a forearm, a wrist, and five fingers of four
-    bones."""
-    parents = [-1, 0]
+    """A made-up hand with the skeleton of ADBench's: a wrist, five fingers of four bones, and a
+    forearm."""
+    parents = [-1]
     for _ in range(5):
-        parents += [1, len(parents), len(parents) + 1, len(parents) + 2]
+        parents += [0, len(parents), len(parents) + 1, len(parents) + 2]
+    parents.append(0)
     bones = len(parents)
     turns = np.tile(np.eye(4), (bones, 1, 1))
     turns[:, :3, :3] = np.linalg.qr(rng.standard_normal((bones, 3, 3)))[0]

@@ -117,7 +117,7 @@ def _ba_jacobian(given: Input, output: Any) -> float:
     """Every row that was sent, against differences with respect to its columns; and, since the
     eval wants few rows only, the whole matrix times a vector."""
     args = evals._ba(given)
-    starts, columns, values = evals.ba_jacobian(args)
+    starts, columns, values = evals.ba_jacobian(args)()
     short = [np.append(part[:30], part[-1]) for part in (starts, columns, values)]
     sent = apart([output[k] for k in ("rows", "cols", "vals")], short)
     x = np.concatenate([a.ravel() for a in args[:3]])

@@ -45,15 +45,50 @@ def errors(cameras, points, weights, features, observed):
     return projection, weight
 
 
-def seeded(cameras, points, weights, features, first, second):
-    """One row of each observation's block: every observation has a camera and a point of its own
-    here, so the gradient of the sum holds the rows of all blocks."""
-    total = 0.0
-    for i in range(weights.shape[0]):
-        a, b = projection_error(cameras[i], points[i], weights[i], features[i])
-        total += first * a + second * b
-    return total
+def first(camera, point, weight, feature):
+    return projection_error(camera, point, weight, feature)[0]
 
 
-def weight_errors(weights):
-    return np.sum(1.0 - weights * weights)
+def second(camera, point, weight, feature):
+    return projection_error(camera, point, weight, feature)[1]
+
+
+def weight_error(weight):
+    return 1.0 - weight * weight
+
+
+def jacobian(first_row, second_row, weight_slope):
+    """Fills the Jacobian of `errors`, as CSR: each pair of rows has the columns of one camera, one
+    point and one weight. The arguments are the gradients of the three functions above, by numbers;
+    one loop over the observations has all of them."""
+
+    def fill(cameras, points, weights, features, observed, starts, columns, values):
+        n, m, p = cameras.shape[0], points.shape[0], weights.shape[0]
+        for i in range(p):
+            camera, point = observed[i, 0], observed[i, 1]
+            given = (
+                *[cameras[camera, c] for c in range(11)],
+                *[points[point, c] for c in range(3)],
+                weights[i],
+                features[i, 0],
+                features[i, 1],
+            )
+            at = 30 * i
+            first, second = first_row(*given), second_row(*given)
+            for c in range(15):
+                values[at + c] = first[c]
+                values[at + 15 + c] = second[c]
+            for row in range(2):
+                for c in range(11):
+                    columns[at + 15 * row + c] = 11 * camera + c
+                for c in range(3):
+                    columns[at + 15 * row + 11 + c] = 11 * n + 3 * point + c
+                columns[at + 15 * row + 14] = 11 * n + 3 * m + i
+            starts[2 * i] = at
+            starts[2 * i + 1] = at + 15
+            values[30 * p + i] = weight_slope(weights[i])
+            columns[30 * p + i] = 11 * n + 3 * m + i
+            starts[2 * p + i] = 30 * p + i
+        starts[3 * p] = 31 * p
+
+    return fill

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from s2s_ad import stop_gradient
+
 
 def logsumexp(x):
-    top = np.max(x)
-    return top + np.log(np.sum(np.exp(x - top)))
+    """Over the first axis. What the largest is makes no difference to the result."""
+    top = stop_gradient(np.max(x, axis=0))
+    return top + np.log(np.sum(np.exp(x - top), axis=0))
 
 
 def gmm(alpha, mu, q, l, x, gamma, m):  # noqa: E741
@@ -14,24 +17,15 @@ def gmm(alpha, mu, q, l, x, gamma, m):  # noqa: E741
     k = alpha.shape[0]
     diagonal = np.exp(q)
     heights = alpha + np.sum(q, axis=1)
-    term = np.empty(k)
-    product = np.empty(d)
-    total = 0.0
-    for i in range(n):
-        for c in range(k):
-            for r in range(d):
-                product[r] = diagonal[c, r] * (x[i, r] - mu[c, r])
-            at = 0
-            for s in range(d):
-                centred = x[i, s] - mu[c, s]
-                for r in range(s + 1, d):
-                    product[r] += l[c, at] * centred
-                    at += 1
-            square = 0.0
-            for r in range(d):
-                square += product[r] * product[r]
-            term[c] = heights[c] - 0.5 * square
-        total += logsumexp(term)
+    terms = np.empty((k, n))
+    for c in range(k):
+        L = np.diag(diagonal[c])
+        at = 0
+        for s in range(d - 1):
+            L[s + 1 :, s] = l[c, at : at + d - 1 - s]
+            at += d - 1 - s
+        centred = L @ x.T - (L @ mu[c])[:, None]
+        terms[c] = heights[c] - 0.5 * np.sum(centred * centred, axis=0)
     frobenius = np.sum(diagonal * diagonal) + np.sum(l * l)
     prior = m * np.sum(q) - 0.5 * gamma * gamma * frobenius
-    return total - n * logsumexp(alpha) + prior
+    return np.sum(logsumexp(terms)) - n * logsumexp(alpha) + prior

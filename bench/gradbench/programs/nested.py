@@ -66,24 +66,32 @@ def highest(uphill):
     return climb
 
 
-def descend(value_of, gradient_of, start):
-    """Gradient descent with the step size of GradBench's evals, on plain Python tuples."""
-    x, value, gradient = start, value_of(*start), gradient_of(*start)
-    step, count = 1e-5, 0
-    while _length(gradient) > 1e-5:
-        if count == 10:
-            step, count = 2.0 * step, 0
-            continue
-        new = tuple(a - step * g for a, g in zip(x, gradient))
-        if _length([a - b for a, b in zip(x, new)]) <= 1e-5:
-            break
-        new_value = value_of(*new)
-        if new_value < value:
-            x, value, gradient, count = new, new_value, gradient_of(*new), count + 1
-        else:
-            step, count = 0.5 * step, 0
-    return x
+def descend(value_of, gradient_of):
+    """Gradient descent in as many variables as `start` has, with the step size of GradBench's
+    evals. The arguments take a tuple."""
+
+    def run(start):
+        x, value, gradient = start, value_of(start), gradient_of(start)
+        step, count = 1e-5, 0
+        while length(gradient) > 1e-5:
+            if count == 10:
+                step *= 2.0
+                count = 0
+            else:
+                new = tuple([a - step * g for a, g in zip(x, gradient)])
+                if length(tuple([a - b for a, b in zip(x, new)])) <= 1e-5:
+                    break
+                new_value = value_of(new)
+                if new_value < value:
+                    x, value, gradient = new, new_value, gradient_of(new)
+                    count += 1
+                else:
+                    step *= 0.5
+                    count = 0
+        return x
+
+    return run
 
 
-def _length(v):
-    return sum(a * a for a in v) ** 0.5
+def length(v):
+    return np.sqrt(sum([a * a for a in v]))
