@@ -14,7 +14,8 @@ from bench.case import labels, load
 from bench.check import apart, check, problem
 from bench.gradbench.evals import EVALS
 from bench.gradbench.inputs import generate
-from bench.gradbench.tool import evaluate, timed
+from bench.gradbench.summary import Outcome, table
+from bench.gradbench.tool import evals_of, evaluate, timed
 from bench.gradbench.validate import error, tolerance
 from bench.measure import seconds
 from bench.peers import PEERS
@@ -122,8 +123,32 @@ def test_gradbench(module: str) -> None:
     """Every function of every eval, small, against formulas or finite differences."""
     for _, given in generate(module, "small"):
         for function in EVALS[module]:
-            found = evaluate(module, function, given)["output"]
+            found = evaluate(EVALS, module, function, given)["output"]
             assert error(module, function, given, found) <= tolerance(module, function), function
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", ("jax", "torch"))
+@pytest.mark.parametrize("module", EVALS)
+def test_gradbench_peers(module: str, peer: str) -> None:
+    """What ours is compared with is right, too."""
+    pytest.importorskip(peer)
+    for function in (evals := evals_of(peer)).get(module, {}):
+        for _, given in generate(module, "small"):
+            found = evaluate(evals, module, function, given)["output"]
+            assert error(module, function, given, found) <= tolerance(module, function), function
+
+
+def test_the_table_has_ratios() -> None:
+    place = "lse", "n=80000"
+    times = (("s2s_ad", 1e-4, 2e-4), ("jax", 2e-4, 8e-4))
+    found = [
+        Outcome(tool, place[0], function, place[1], seconds, 0.0, "")
+        for tool, primal, slope in times
+        for function, seconds in (("primal", primal), ("gradient", slope))
+    ]
+    *_, row = table(found, ("s2s_ad", "jax")).splitlines()
+    assert "200 µs ÷ 2.00" in row and "800 µs ÷ 4.00 × 4.0" in row and "Enzyme 630 µs" in row
 
 
 def test_validation_sees_wrong_outputs() -> None:

@@ -1,4 +1,5 @@
-"""Inputs of the evals, as JSON: small ones, and the sizes that are quoted for other tools."""
+"""Inputs of the evals, as JSON: small ones, one size of each that is quoted for other tools, and
+sizes from the least to near the largest that GradBench's evals ask for by default."""
 
 from __future__ import annotations
 
@@ -10,31 +11,54 @@ import numpy as np
 CAMERA = (-0.76, -1.11, -0.85, 34.6, 39.7, 53.9, 419.2, 5.86, -8.52, 0.088, 0.0027)
 POINT, WEIGHT, FEATURE = (7.2, 0.0011, 3.02), 0.417, (271.8, 834.2)
 
-SIZES: dict[str, dict[str, dict[str, int]]] = {
-    "small": {
-        "llsq": {"n": 16, "m": 6},
-        "lse": {"n": 50},
-        "ode": {"n": 8, "s": 100},
-        "det": {"ell": 5},
-        "kmeans": {"k": 4, "n": 40, "d": 3},
-        "gmm": {"d": 3, "k": 4, "n": 12, "m": 2},
-        "lstm": {"l": 2, "c": 8, "b": 4},
-        "ba": {"n": 3, "m": 5, "p": 11},
-        "ht": {"vertices": 30, "points": 12, "triangles": 0},
-        "ht complicated": {"vertices": 30, "points": 12, "triangles": 20},
-    },
-    "standard": {
-        "llsq": {"n": 4096, "m": 128},
-        "lse": {"n": 80_000},
-        "ode": {"n": 1000, "s": 10},
-        "det": {"ell": 7},
-        "kmeans": {"k": 10, "n": 1000, "d": 8},
-        "gmm": {"d": 10, "k": 25, "n": 1000, "m": 0},
-        "lstm": {"l": 2, "c": 1024, "b": 14},
-        "ba": {"n": 49, "m": 7776, "p": 31843},
-        "ht": {"vertices": 544, "points": 100, "triangles": 0},
-        "ht complicated": {"vertices": 544, "points": 100, "triangles": 1084},
-    },
+SIZES: dict[str, list[tuple[str, dict[str, int]]]] = {
+    "small": [
+        ("llsq", {"n": 16, "m": 6}),
+        ("lse", {"n": 50}),
+        ("ode", {"n": 8, "s": 100}),
+        ("det", {"ell": 5}),
+        ("kmeans", {"k": 4, "n": 40, "d": 3}),
+        ("gmm", {"d": 3, "k": 4, "n": 12, "m": 2}),
+        ("lstm", {"l": 2, "c": 8, "b": 4}),
+        ("ba", {"n": 3, "m": 5, "p": 11}),
+        ("ht", {"vertices": 30, "points": 12, "triangles": 0}),
+        ("ht", {"vertices": 30, "points": 12, "triangles": 20}),
+    ],
+    "standard": [
+        ("llsq", {"n": 4096, "m": 128}),
+        ("lse", {"n": 80_000}),
+        ("ode", {"n": 8, "s": 100}),
+        ("ode", {"n": 1000, "s": 10}),
+        ("det", {"ell": 7}),
+        ("kmeans", {"k": 10, "n": 1000, "d": 8}),
+        ("gmm", {"d": 10, "k": 25, "n": 1000, "m": 0}),
+        ("lstm", {"l": 2, "c": 1024, "b": 14}),
+        ("ba", {"n": 49, "m": 7776, "p": 31843}),
+        ("ht", {"vertices": 544, "points": 100, "triangles": 0}),
+        ("ht", {"vertices": 544, "points": 100, "triangles": 1084}),
+    ],
+    "range": [
+        *(("llsq", {"n": n, "m": 128}) for n in (16, 256, 4096, 16392)),
+        *(("lse", {"n": n}) for n in (2500, 80_000, 1_280_000)),
+        *(("ode", {"n": n, "s": s}) for n, s in ((8, 100), (1000, 1), (1000, 100), (100_000, 10))),
+        *(("det", {"ell": n}) for n in (5, 7, 9)),
+        *(
+            ("kmeans", {"k": k, "n": n, "d": d})
+            for k, n, d in ((10, 1000, 8), (100, 10_000, 8), (1000, 10_000, 16))
+        ),
+        *(
+            ("gmm", {"d": d, "k": k, "n": 1000, "m": 0})
+            for d, k in ((2, 5), (10, 25), (20, 50), (64, 100))
+        ),
+        *(("lstm", {"l": n, "c": c, "b": 14}) for n, c in ((2, 1024), (4, 4096), (6, 8192))),
+        ("ba", {"n": 49, "m": 7776, "p": 31_843}),
+        ("ba", {"n": 257, "m": 65_132, "p": 225_911}),
+        *(
+            ("ht", {"vertices": v, "points": p, "triangles": t})
+            for v, p in ((544, 100), (544, 1600), (10_000, 100), (10_000, 25_600))
+            for t in (0, 1084)
+        ),
+    ],
 }
 
 
@@ -48,9 +72,9 @@ def generate(module: str, preset: str) -> list[tuple[str, Any]]:
     if module == "saddle":
         return [("(1, 1)", {"start": [1.0, 1.0]})]
     found = []
-    for name, size in SIZES[preset].items():
-        if name.split()[0] == module:
-            text = " ".join([*name.split()[1:], *(f"{k}={v}" for k, v in size.items())])
+    for name, size in SIZES[preset]:
+        if name == module:
+            text = " ".join(f"{k}={v}" for k, v in size.items())
             found.append((text, _GENERATORS[module](rng, **size)))
     return found
 

@@ -65,7 +65,9 @@ def _gradient(
         pairs = [np.asarray(g).ravel() * v.ravel() for g, v in zip(found, directions)]
         size = sum(float(np.sum(np.abs(p))) for p in pairs)
         gap = abs(sum(float(np.sum(p)) for p in pairs) - float(slope(curve)))
-        return gap / size if size else np.inf
+        if size == 0.0:  # a derivative of exactly zero is right where differences are, too
+            return 0.0 if gap == 0.0 else np.inf
+        return gap / size
 
     return check
 
@@ -98,7 +100,10 @@ def _det_value(given: Input, output: Any) -> float:
 def _direction(given: Input, output: Any) -> float:
     """Each centroid's distance from the mean of its points."""
     points, centroids = np.array(given["points"]), np.array(given["centroids"])
-    nearest = np.argmin(((points[:, None] - centroids) ** 2).sum(axis=2), axis=1)
+    nearest = np.concatenate(
+        [np.argmin(((part[:, None] - centroids) ** 2).sum(axis=2), axis=1)
+         for part in np.array_split(points, len(points) // 100 + 1)]
+    )  # fmt: skip
     means = [points[nearest == k].mean(axis=0) for k in range(len(centroids))]
     return apart([output], [centroids - np.array(means)])
 

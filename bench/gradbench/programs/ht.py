@@ -131,10 +131,11 @@ def owners(parents):
 
 
 def jacobian(bones_along, turn_along):
-    """The derivatives of the skin by theta, (vertices, 3, 26), block by block. The arguments are the
-    forward derivatives of `bones` and `axis_angle`. A bone depends on the four angles of one finger
-    only, so that four directions, each in all fingers, hold all that there is to know; the turn of
-    the whole hand has three more; it moves the other columns."""
+    """The positions of the skin, and their derivatives by theta, (vertices, 3, 26), block by block.
+
+    The arguments are the forward derivatives of `bones` and `axis_angle`. A bone depends on the
+    four angles of one finger only, so that four directions, each in all fingers, hold all that
+    there is to know; the turn of the whole hand has three more."""
 
     def assemble(theta, parents, relatives, inverses, base, weights, mirrored, owner):
         count, size = owner.shape[0], base.shape[0]
@@ -175,7 +176,9 @@ def jacobian(bones_along, turn_along):
                 found[v, r, 3 + r] = 1.0
                 for k in range(FINGERS * ANGLES):
                     found[v, r, 6 + k] = (
-                        side * turn[r, 0] * own[0, k] + turn[r, 1] * own[1, k] + turn[r, 2] * own[2, k]
+                        side * turn[r, 0] * own[0, k]
+                        + turn[r, 1] * own[1, k]
+                        + turn[r, 2] * own[2, k]
                     )
         return local @ turn.T + theta[3:6], found
 
