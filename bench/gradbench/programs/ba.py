@@ -45,22 +45,20 @@ def errors(cameras, points, weights, features, observed):
     return projection, weight
 
 
-def first(camera, point, weight, feature):
-    return projection_error(camera, point, weight, feature)[0]
-
-
-def second(camera, point, weight, feature):
-    return projection_error(camera, point, weight, feature)[1]
+def seeded(camera, point, weight, feature, first, second):
+    """Its gradients for (1, 0) and (0, 1) are the two rows of an observation."""
+    a, b = projection_error(camera, point, weight, feature)
+    return first * a + second * b
 
 
 def weight_error(weight):
     return 1.0 - weight * weight
 
 
-def jacobian(first_row, second_row, weight_slope):
+def jacobian(row_of, weight_slope):
     """Fills the Jacobian of `errors`, as CSR: each pair of rows has the columns of one camera, one
-    point and one weight. The arguments are the gradients of the three functions above, by numbers;
-    one loop over the observations has all of them."""
+    point and one weight. The arguments are the gradients of the two functions above, by numbers. What
+    does not depend on the seed is computed once for both rows."""
 
     def fill(cameras, points, weights, features, observed, starts, columns, values):
         n, m, p = cameras.shape[0], points.shape[0], weights.shape[0]
@@ -74,16 +72,16 @@ def jacobian(first_row, second_row, weight_slope):
                 features[i, 1],
             )
             at = 30 * i
-            first, second = first_row(*given), second_row(*given)
-            for c in range(15):
-                values[at + c] = first[c]
-                values[at + 15 + c] = second[c]
-            for row in range(2):
+            for second in range(2):
+                row = row_of(*given, 1.0 - second, 1.0 * second)
+                first = at + 15 * second
+                for c in range(15):
+                    values[first + c] = row[c]
                 for c in range(11):
-                    columns[at + 15 * row + c] = 11 * camera + c
+                    columns[first + c] = 11 * camera + c
                 for c in range(3):
-                    columns[at + 15 * row + 11 + c] = 11 * n + 3 * point + c
-                columns[at + 15 * row + 14] = 11 * n + 3 * m + i
+                    columns[first + 11 + c] = 11 * n + 3 * point + c
+                columns[first + 14] = 11 * n + 3 * m + i
             starts[2 * i] = at
             starts[2 * i + 1] = at + 15
             values[30 * p + i] = weight_slope(weights[i])
