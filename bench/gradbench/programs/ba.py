@@ -6,11 +6,11 @@ import numpy as np
 def rotated(r, x, y, z):
     """A point turned about the axis `r[:3]` by its length (Rodrigues)."""
     square = r[0] * r[0] + r[1] * r[1] + r[2] * r[2]
+    angle = np.sqrt(square)
+    c, s = np.cos(angle), np.sin(angle)
     if square == 0.0:
         cross = (r[1] * z - r[2] * y, r[2] * x - r[0] * z, r[0] * y - r[1] * x)
         return x + cross[0], y + cross[1], z + cross[2]
-    angle = np.sqrt(square)
-    c, s = np.cos(angle), np.sin(angle)
     a, b, d = r[0] / angle, r[1] / angle, r[2] / angle
     along = (a * x + b * y + d * z) * (1.0 - c)
     return (
@@ -57,8 +57,8 @@ def weight_error(weight):
 
 def jacobian(row_of, weight_slope):
     """Fills the Jacobian of `errors`, as CSR: each pair of rows has the columns of one camera, one
-    point and one weight. The arguments are the gradients of the two functions above, by numbers. What
-    does not depend on the seed is computed once for both rows."""
+    point and one weight. The arguments are the gradients of the two functions above, by numbers.
+    What does not depend on the seed is computed once for both rows."""
 
     def fill(cameras, points, weights, features, observed, starts, columns, values):
         n, m, p = cameras.shape[0], points.shape[0], weights.shape[0]
