@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from s2s_ad.backend.memory import keep_freed_memory
 from s2s_ad.errors import S2SError
 
 _lock = threading.Lock()
@@ -63,7 +64,10 @@ def compile_source(
     9.0
     """
     function = getattr(load_module(source, filename), name)
-    return function if jit else _uncompiled(function)
+    if not jit:
+        return _uncompiled(function)
+    keep_freed_memory()
+    return function
 
 
 def load_module(source: str, filename: str | None = None) -> ModuleType:
