@@ -1,7 +1,7 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower) ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower ─ rows) ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -28,6 +28,7 @@ from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.parallel import parallel
+from s2s_ad.passes.rows import rows
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.passes.transpose import grad, vjp
 
@@ -83,7 +84,10 @@ def stages(
         "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert)),),
     }
     kernel = level == "kernel"
-    to_loops = (Stage("lower", each(lower, simplify, cse, dce)),) if kernel else ()
+    loops = (
+        Stage("lower", each(lower, simplify, cse, dce)),
+        Stage("rows", each(rows, simplify, dce)),
+    )
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
@@ -91,7 +95,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", each(simplify, cse, dce, hoist)),
-        *to_loops,
+        *(loops if kernel else ()),
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,
         *reuse,

@@ -134,7 +134,7 @@ class _Moved:
         before.loc, before.role = eqn.loc, eqn.role
         known = []
         for size in sizes:
-            if _is_size(size, self.made):
+            if is_size(size, self.made):
                 known.append(size)
                 continue
             fine = stays.emit("ge", size, i64(0), name="fine")  # the error stays where it was
@@ -171,7 +171,7 @@ class _Moved:
         )
 
 
-def _is_size(a: Atom, made: Mapping[Var, Eqn]) -> bool:
+def is_size(a: Atom, made: Mapping[Var, Eqn]) -> bool:
     """True for what is certainly not negative."""
     if isinstance(a, Lit):
         return a.value >= 0
@@ -179,8 +179,8 @@ def _is_size(a: Atom, made: Mapping[Var, Eqn]) -> bool:
     if eqn is None:
         return False
     if eqn.prim in ("add", "mul", "minimum"):
-        return all(_is_size(b, made) for b in eqn.ins)
-    return eqn.prim == "dim" or (eqn.prim == "maximum" and any(_is_size(b, made) for b in eqn.ins))
+        return all(is_size(b, made) for b in eqn.ins)
+    return eqn.prim == "dim" or (eqn.prim == "maximum" and any(is_size(b, made) for b in eqn.ins))
 
 
 def _kept(buffer: Var, body: Region) -> list[int]:

@@ -20,7 +20,7 @@ from s2s_ad.passes.lower_roots import Root, make_root, root_kind
 from s2s_ad.passes.lower_values import FILLS, Values, is_gather, is_lazy
 
 #: Operations that are cheaper than writing their result to memory and reading it again.
-_LIGHT = frozenset(
+LIGHT = frozenset(
     "neg abs sign add sub mul maximum minimum convert select stop_gradient and or not xor "
     "eq ne lt le gt ge isnan isinf isfinite".split()
 )
@@ -96,7 +96,7 @@ class _Storage:
             return
         cost = sum(self.cost.get(v, 0) for v in dict.fromkeys(eqn.ins) if isinstance(v, Var))
         if PRIMS[eqn.prim].elementwise:
-            cost += 1 if eqn.prim in _LIGHT else 10
+            cost += 1 if eqn.prim in LIGHT else 10
             if cost > _MEMORY_COST and uses[eqn.out] > 1:
                 self.expensive.add(eqn.out)
                 cost = 0
@@ -230,20 +230,21 @@ def _items(values: Values, region: Region, storage: _Storage) -> list[Item]:
         leaves = values.shape_leaves if eqn.prim == "dim" else values.leaves
         reads = set().union(*map(leaves, used))
         roots = [make_root(values, eqn, kind)] if kind else []
-        items.append(Item(position, eqn, roots, reads, set(eqn.outs), _kills(eqn)))
+        items.append(Item(position, eqn, roots, reads, set(eqn.outs), kills(eqn)))
     return items
 
 
-def _kills(eqn: Eqn) -> dict[Var, None]:
+def kills(eqn: Eqn) -> dict[Var, None]:
+    """The arrays from around `eqn` that it overwrites in place."""
     if eqn.prim in ("store", "accum", "grow"):
         return {eqn.ins[0]: None}
-    kills = dict.fromkeys(array_vars(eqn.ins)) if eqn.prim in ("for", "while") else {}
+    found = dict.fromkeys(array_vars(eqn.ins)) if eqn.prim in ("for", "while") else {}
     for region in eqn.regions:
         outside = set(free_vars(region))
         for inner in walk(region):
             if inner.prim in ("store", "accum", "grow", "for", "while"):
-                kills |= {v: None for v in _kills(inner) if v in outside}
-    return kills
+                found |= {v: None for v in kills(inner) if v in outside}
+    return found
 
 
 def _order(items: Sequence[Item]) -> None:
