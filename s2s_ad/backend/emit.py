@@ -55,6 +55,7 @@ def emit(
     jit: bool = True,
     vector: Collection[tuple[str, str]] = (),
     unordered: Collection[Eqn] = (),
+    paged: bool = False,
 ) -> str:
     """The `def` statement of `func`, which must have gone through `inplace`.
 
@@ -62,9 +63,10 @@ def emit(
     bare, several as a tuple. `doc` becomes the docstring. With `jit` what numba cannot compile
     stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
     which scalars are computed by the functions of `backend.vecmath`; `unordered` are additions and
-    products that may be done in any order, which others of these functions say.
+    products that may be done in any order, which others of these functions say. With `paged`,
+    large arrays are made by the functions of `backend.memory`.
     """
-    return _Printer(func, jit, vector, unordered).function(doc)
+    return _Printer(func, jit, vector, unordered, paged).function(doc)
 
 
 class _Printer:
@@ -74,6 +76,7 @@ class _Printer:
         jit: bool,
         vector: Collection[tuple[str, str]],
         unordered: Collection[Eqn],
+        paged: bool,
     ) -> None:
         self.func, self.jit = func, jit
         sharing = Sharing(func)
@@ -81,7 +84,7 @@ class _Printer:
         self.names = assign_names(func, self.plan, sharing)
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
         numpy = None if jit else numpy_scalars(func)
-        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, unordered)
+        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, unordered, paged)
         self.uses = Counter(region_uses(func.body))
         self.lines = py.Lines()
         self.commented: object = None  # the user's line that the last comment showed

@@ -41,6 +41,9 @@ VECTOR_NAMES = {
     ).split()
 }
 
+#: The functions of `backend.memory`, for arrays that are new.
+MEMORY_NAMES = ("paged", "cleared")
+
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
 ANY_ORDER_NAMES = {"add": "vadd", "sub": "vadd", "mul": "vmul"}
 
@@ -73,11 +76,13 @@ class Expressions:
         numpy: Set[Var] | None = None,
         vector: Collection[tuple[str, str]] = (),
         unordered: Collection[Eqn] = (),
+        paged: bool = False,
     ) -> None:
         """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's;
-        `unordered` are additions and products that may be done in any order."""
+        `unordered` are additions and products that may be done in any order; with `paged`, large
+        arrays are made by the functions of `backend.memory`."""
         self.plan, self.names, self.sharing, self.numpy = plan, names, sharing, numpy
-        self.vector, self.unordered = vector, unordered
+        self.vector, self.unordered, self.paged = vector, unordered, paged
 
     def atom(self, a: Atom) -> ast.expr:
         if isinstance(a, Lit):
@@ -330,12 +335,16 @@ class Expressions:
             function = {0: "zeros", 1: "ones"}.get(known, "full")
             if known == 0 and str(known).startswith("-"):
                 function = "full"
+        own = self.paged and not all(isinstance(a, Lit) for a in extents)
+        own_name = {"empty": "paged", "zeros": "cleared"}.get(function) if own else None
+        function = "empty" if own_name else function
         shape, like = self.shape(extents, function, dtype)
         if like:
             function += "_like"
         args = [shape] + ([self.atom(value)] if function.startswith("full") else [])
         typed = dtype == "f64" or like or function == "full"
-        return py.call(f"np.{function}", *args, **({} if typed else {"dtype": numpy_dtype(dtype)}))
+        made = py.call(f"np.{function}", *args, **({} if typed else {"dtype": numpy_dtype(dtype)}))
+        return py.call(own_name, made) if own_name else made
 
     def iota(self, eqn: Eqn) -> ast.expr:
         return py.call("np.arange", self.atom(eqn.ins[0]))

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 
-from s2s_ad.backend.memory import keep_freed_memory
 from s2s_ad.errors import S2SError
 
 _lock = threading.Lock()
@@ -66,6 +65,8 @@ def compile_source(
     function = getattr(load_module(source, filename), name)
     if not jit:
         return _uncompiled(function)
+    from s2s_ad.backend.memory import keep_freed_memory  # numba is there by now
+
     keep_freed_memory()
     return function
 

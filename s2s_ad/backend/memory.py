@@ -1,4 +1,4 @@
-"""Memory that has been freed stays with the process.
+"""Memory whose pages are there when it is written.
 
 A gradient makes arrays, and gives them back when it returns. By default the C library returns them
 to the system, so the next call meets pages that are not there: the first write to each costs more
@@ -9,17 +9,30 @@ than all the arithmetic on it (logsumexp of 80,000 numbers: three quarters of th
 
 So one block of the greatest size that it learns from, which is never touched, is made and freed.
 Any program that has once freed an array of 32 MB has come to the same.
+
+Larger blocks always come from the system. For these `paged(np.empty(shape))` asks for pages of 2 MB
+as NumPy does for its own arrays, and numba does not. `cleared` fills them with zeros besides.
 """
 
 from __future__ import annotations
 
 import functools
 import platform
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import lower_builtin, type_callable
+from numba.np.arrayobj import make_array
 
-#: glibc's DEFAULT_MMAP_THRESHOLD_MAX on 64 bits, less what surrounds a block.
-_LARGEST = 32 * 2**20 - 2 * 4096
+#: glibc's DEFAULT_MMAP_THRESHOLD_MAX on 64 bits.
+LARGE = 32 * 2**20
+_PAGE = 4096
+_MADV_HUGEPAGE = 14
 
 
 @functools.cache
@@ -30,4 +43,52 @@ def keep_freed_memory() -> None:
     >>> keep_freed_memory()
     """
     if platform.libc_ver()[0] == "glibc":
-        np.empty(_LARGEST, dtype=np.uint8)
+        np.empty(LARGE - 2 * _PAGE, dtype=np.uint8)  # with what surrounds it
+
+
+def paged(a: np.ndarray) -> np.ndarray:
+    """`a`, an array that has just been made and is still empty."""
+    return a
+
+
+def cleared(a: np.ndarray) -> np.ndarray:
+    """`a`, an array that has just been made, filled with zeros."""
+    a.fill(0)
+    return a
+
+
+def _advise(builder: ir.IRBuilder, data: ir.Value, size: ir.Value) -> None:
+    """madvise(the pages of a large array, MADV_HUGEPAGE); what it answers does not matter."""
+    word = size.type
+    large = builder.icmp_unsigned(">=", size, word(LARGE))
+    with builder.if_then(large, likely=False):
+        first = builder.ptrtoint(data, word)
+        start = builder.and_(first, word(-_PAGE))
+        length = builder.add(size, builder.sub(first, start))
+        signature = ir.FunctionType(ir.IntType(32), [word, word, ir.IntType(32)])
+        madvise = cgutils.get_or_insert_function(builder.module, signature, "madvise")
+        builder.call(madvise, [start, length, ir.IntType(32)(_MADV_HUGEPAGE)])
+
+
+def _compiled(function: Callable[[np.ndarray], np.ndarray], clear: bool) -> None:
+    """What numba makes of `function`."""
+
+    @type_callable(function)
+    def type_of(context: Any) -> Callable[..., Any]:
+        return lambda a: a if isinstance(a, types.Array) else None
+
+    @lower_builtin(function, types.Array)
+    def lower(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kind = signature.return_type
+        array = make_array(kind)(context, builder, args[0])
+        item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+        size = builder.mul(array.nitems, array.nitems.type(item))
+        if sys.platform == "linux":
+            _advise(builder, array.data, size)
+        if clear:
+            cgutils.memset(builder, array.data, size, 0)
+        return impl_ret_borrowed(context, builder, kind, args[0])
+
+
+_compiled(paged, clear=False)
+_compiled(cleared, clear=True)

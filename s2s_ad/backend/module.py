@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from s2s_ad.backend.emit import UNCOMPILED, emit
-from s2s_ad.backend.expr import ANY_ORDER_NAMES, PRANGE, THREADS, VECTOR_NAMES
+from s2s_ad.backend.expr import ANY_ORDER_NAMES, MEMORY_NAMES, PRANGE, THREADS, VECTOR_NAMES
 from s2s_ad.backend.vectorise import reorderable, vectorised
 from s2s_ad.ir.core import Func
 
@@ -50,6 +50,7 @@ def {name}(function):
     return _{name}(function)
 """
 _VECMATH = "s2s_ad.backend.vecmath"
+_MEMORY = "s2s_ad.backend.memory"
 _VECTOR_CALL = re.compile(
     rf"\b({'|'.join((*VECTOR_NAMES.values(), *sorted(set(ANY_ORDER_NAMES.values()))))})\("
 )
@@ -69,18 +70,20 @@ def emit_module(
     `header` becomes a comment at the top. With `jit` the functions are compiled by numba; with
     `optional` too, the module also works where numba is not installed. `plain` is more source,
     left uncompiled. With `vector`, loops call the functions of `backend.vecmath`, which a module
-    with `optional` does without where s2s_ad is not installed. Else a module imports only numpy,
-    math, numba, and what output needs (logging, sys, warnings), each where it is used. With
+    with `optional` does without where s2s_ad is not installed. What is compiled here and now (not
+    `optional`) makes large arrays by `backend.memory`. Else a module imports only numpy, math,
+    numba, and what output needs (logging, sys, warnings), each where it is used. With
     `fastmath`, the compiler may compute what is equal but for rounding in place of what is written;
     without, it may change the order of NumPy's sums and of those of a reverse sweep, which are
     marked for that (in a module with `optional`, if `vector` too).
     """
     functions = vectorised((f for f in funcs if isinstance(f, Func)), fastmath) if vector else ()
     marked = jit and not fastmath and (vector or not optional)
+    paged = jit and not optional
 
     def text_of(func: Func) -> str:
         unordered = reorderable(func) if marked else ()
-        return emit(func, jit=jit, vector=functions, unordered=unordered)
+        return emit(func, jit=jit, vector=functions, unordered=unordered, paged=paged)
 
     texts = [f if isinstance(f, str) else text_of(f) for f in funcs]
     calls_back = any(f"with {UNCOMPILED}():" in text for text in texts)
@@ -94,6 +97,8 @@ def emit_module(
     imports = [f"import {m}" for m in standard if re.search(rf"(?<![\w.])\b{m}\.", code)]
     others = ["import numba"] if jit and not optional else []
     others += ["import numpy as np"] if re.search(r"\bnp\.", code) else []
+    memory = [n for n in MEMORY_NAMES if paged and re.search(rf"\b{n}\(", code)]
+    others += [f"from {_MEMORY} import {', '.join(sorted(memory))}"] if memory else []
     others += [f"from {_VECMATH} import {', '.join(used)}"] if used and not optional else []
     blocks = ["\n".join(f"# {line}".rstrip() for line in header.splitlines())] if header else []
     blocks += ["\n".join(imports)] if imports else []
