@@ -6,6 +6,7 @@ reshape that only adds or drops 1s       expand and squeeze
 a store over the whole of a new array    broadcast of the value
 cumsum, argmax over an extent 1          copy, zeros
 -(x * 2), (-x) * 2                       x * -2
+for … a { (i, a) … yield a + e }         for … a { (i, a) … yield accum a, e }
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class _Expander:
             rule = _RULES.get(eqn.prim)
             before = len(b.eqns)
             if rule is None or not rule(self, b, eqn):
+                if eqn.prim == "for":
+                    eqn = eqn.with_(regions=(_in_place(eqn.regions[0], self.uses),))
                 b.append(eqn.with_(regions=tuple(map(self.region, eqn.regions))))
             for new in b.eqns[before:]:
                 self.defs.update(dict.fromkeys(new.outs, new))
@@ -47,6 +50,23 @@ class _Expander:
     def defined_by(self, a: Atom) -> str:
         eqn = self.defs.get(a) if isinstance(a, Var) else None
         return eqn.prim if eqn else ""
+
+
+def _in_place(body: Region, uses: Counter[Var]) -> Region:
+    """The body of a loop with sums onto what it carries written in place: else two arrays would
+    take turns, and each iteration would read the one and write the other."""
+    carried = body.params[len(body.params) - len(body.results) :]
+    rounds = {r: p for p, r in zip(carried, body.results) if p.type.is_array and uses[p] == 1}
+
+    def rewritten(eqn: Eqn) -> Eqn:
+        total = rounds.get(eqn.outs[0]) if eqn.prim == "add" else None
+        if total is None or uses[eqn.out] != 1 or total not in eqn.ins:
+            return eqn
+        (term,) = (a for a in eqn.ins if a is not total)
+        spec = {"spec": ",".join(":" * total.type.ndim)}
+        return eqn.with_(prim="accum", ins=(total, term), params=spec)
+
+    return Region(body.params, tuple(map(rewritten, body.eqns)), body.results)
 
 
 def _finish(b: Builder, eqn: Eqn, prim: str, *ins: Atom, **params: object) -> bool:

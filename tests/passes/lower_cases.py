@@ -304,6 +304,21 @@ for _spec, _ops in (("_:", "k"), (":_", "k"), ("_:", "neg"), (":_", "neg"), ("_:
         "r, q",
     )
 
+CASES |= {
+    f"round_{name}": one(
+        "  r: f64[n] = for 0: i64, 3: i64, 1: i64, x { (i: i64, a: f64[n])\n" + body + "  }",
+        "x: f64[n], y: f64[n], c: f64",
+    )
+    for name, body in {
+        "sum": "    t: f64[n] = sin y\n    b: f64[n] = add a, t\n    yield b\n",
+        "sum_swapped": "    b: f64[n] = add y, a\n    yield b\n",
+        "sum_of_number": "    b: f64[n] = add c, a\n    yield b\n",
+        "twice_itself": "    b: f64[n] = add a, a\n    yield b\n",
+        "read_besides": "    t: f64[n] = sin a\n    b: f64[n] = add a, t\n    yield b\n",
+        "of_product": "    t: f64[n] = mul y, c\n    b: f64[n] = add t, a\n    yield b\n",
+    }.items()
+}
+
 STENCIL = """func jacobi(A: f64[n, m], B: f64[n, m], sweeps: i64) {
   A1: f64[n, m], B1: f64[n, m] = for 0: i64, sweeps, 1: i64, A, B { (it: i64, a: f64[n, m], b: f64[n, m])
     left: f64[?, ?] = load a, 1: i64, -1: i64, -2: i64 {spec='_:_,:_'}
@@ -341,4 +356,5 @@ GOLDEN = {
     "triangular": CASES["triangular"],
     "concatenate": CASES["concatenate"],
     "stencil_adjoint": CASES["stencil_adjoint"],
+    "sum_in_place": CASES["round_sum"],
 }
