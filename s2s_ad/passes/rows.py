@@ -317,7 +317,7 @@ def _private(
 ) -> Iterator[tuple[Eqn, list[int]]]:
     """The equations that make what the iterations of `loop` carry, but leave nothing in for each
     other nor for later, with the axes of rows."""
-    if loop.params.get("exit"):
+    if loop.params.get("exit") or not _is_counted(*loop.ins[:3]):
         return
     at = Accesses(loop)
     for init, out, param in zip(loop.ins[3:], loop.outs, loop.regions[0].params[1:]):

@@ -130,6 +130,29 @@ def test_loops_that_read_here_and_there() -> None:
     assert 10 < joined < 110
 
 
+FROM_THE_END = """
+func f(x: f64[n]) {
+  n: i64 = dim x {axis=0}
+  c: f64[n] = full 0.0: f64, n
+  r: f64[n], d: f64[n] = for -1: i64, n, 1: i64, x, c { (i: i64, r: f64[n], c: f64[n])
+    s: f64 = load c, i {spec='i'}
+    t: f64 = load x, i {spec='i'}
+    u: f64 = add s, t
+    r.1: f64[n] = store r, u, i {spec='i'}
+    c.1: f64[n] = store c, u, i {spec='i'}
+    yield r.1, c.1
+  }
+  return r
+}
+"""
+
+
+def test_an_index_that_counts_from_the_end_is_another_iterations_too() -> None:
+    before = parse(FROM_THE_END)
+    same(before, rows(before), [np.arange(3.0)])
+    assert evaluate(rows(before), [np.arange(3.0)])[0].tolist() == [0.0, 1.0, 4.0]
+
+
 def copies(func) -> int:
     return sum(e.prim == "copy" for e in walk(func.body))
 
