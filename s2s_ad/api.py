@@ -127,9 +127,9 @@ class Derivative:
 
     def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
         """The program after a pass, as text: frontend, simplify, jvp, tape, transpose, bounds,
-        optimise, lower, rows, inplace, parallel or buffers (lower, rows, buffers: kernel level only).
-        None is the pass that differentiates; OptionError for a name that is not among those of this
-        transformation.
+        optimise, lower, rows, inplace, parallel or buffers (lower, rows and buffers at the kernel
+        level only). None is the pass that differentiates; OptionError for a name that is not among
+        those of this transformation.
         """
         after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
         return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))

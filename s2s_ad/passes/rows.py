@@ -28,6 +28,7 @@ from s2s_ad.analysis.sharing import is_view
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     NO_PARAMS,
+    PARALLEL,
     Atom,
     Eqn,
     Func,
@@ -121,6 +122,8 @@ def _loop(eqn: Eqn) -> _Loop | None:
     """`eqn` as a loop over rows that may be moved; None where it is none."""
     if eqn.prim != "for" or eqn.params.get("exit") or has_effect(eqn):
         return None
+    if PARALLEL in eqn.params:
+        return None  # what the user wants in parallel stays what the user sees
     arrays = [a for a in eqn.ins[3:] if _is_array(a)]
     if not _is_counted(*eqn.ins[:3]) or len(set(arrays)) < len(arrays):
         return None
