@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import growth, report
+from bench.calls import calls
 from bench.case import labels, load
 from bench.check import check
 from bench.gradbench.__main__ import main as gradbench
@@ -18,7 +19,7 @@ from bench.peers import GROUPS, PEERS
 from bench.runner import Options, run
 
 #: suites that are not made of cases
-EXTRA = ("gradbench", "scale", "start")
+EXTRA = ("gradbench", "scale", "start", "calls")
 #: what a peer needs to be installed
 NEEDS = {"jax": "jax", "autograd": "autograd", "tangent": "tangent", "torch": "torch",
          "enzyme": "enzyme_ad"}  # fmt: skip
@@ -26,7 +27,7 @@ NEEDS = {"jax": "jax", "autograd": "autograd", "tangent": "tangent", "torch": "t
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    words = "suites, suite/case, gradbench, scale, start; all by default"
+    words = f"suites, suite/case, {', '.join(EXTRA)}; all by default"
     made.add_argument("cases", nargs="*", help=words)
     made.add_argument("--preset", default="S", choices=("check", "S", "M"))
     made.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N")
@@ -124,7 +125,7 @@ def run_extra(extra: list[str], folder: Path) -> int:
             failed += gradbench(["--out", str(folder / "gradbench.json")])
             continue
         parts = []
-        for made in {"scale": growth.scale, "start": growth.start}[name]():
+        for made in {"scale": growth.scale, "start": growth.start, "calls": calls}[name]():
             print(made.markdown(), flush=True)
             parts.append(made)
             content = [asdict(p) for p in parts]

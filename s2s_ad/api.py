@@ -48,7 +48,7 @@ import numpy as np
 from s2s_ad.api_errors import ArgumentTypeError, OptionError, SeedError, check_option
 from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
-from s2s_ad.dispatch import Match, matcher
+from s2s_ad.dispatch import Form, Way, linked, short_jvp, short_way
 from s2s_ad.ir.text import show
 from s2s_ad.specialise import Argument, Binder, Donate, Outputs, Program, Wrt, program_of
 from s2s_ad.trees import Node, has_float, leaves, seeds
@@ -56,8 +56,11 @@ from s2s_ad.updates import call_with_updates, check_apart
 
 T = TypeVar("T")
 
-#: How many specialisations a call is matched with before it goes the long way.
-SHORT_WAYS = 4
+#: To how many specialisations there is a short way at a time.
+SHORT_WAYS = 8
+
+#: In place of a short way, for a specialisation that has none.
+NO_WAY = object()
 
 #: How exp, sin, … are computed in compiled loops.
 MATH = ("vector", "scalar")
@@ -67,8 +70,13 @@ class Derivative:
     """A transformed function: call it, or ask for its `source` or its `ir`.
 
     Compiled code is kept per specialisation. Calls from several threads are safe.
+
+    `__call__` is a slot, so that each instance has its own: the short ways to its latest
+    specialisations, generated for its signature, and behind them the long way.
     """
 
+    __slots__ = ("__call__", "__dict__", "__weakref__")
+    __call__: Callable[..., Any]
     mode = "primal"
 
     def __init__(
@@ -99,23 +107,18 @@ class Derivative:
         self._level = level or ("kernel" if jit else "array")
         self._boundscheck = boundscheck
         self.binder = Binder(getattr(fn, "py_func", fn), self._static, wrt)
-        #: for the latest calls: what matches arguments and gives their leaves, and what to run
-        self._short: tuple[tuple[Match, Specialisation], ...] = ()
+        self._ways: tuple[Way, ...] = ()
         self._known: dict[tuple[Argument, ...], Specialisation] = {}
         self._lock = threading.RLock()
         self.__name__ = f"{self.binder.name}_{self.mode}"
         self.__doc__ = f"{self.mode} of {self.binder.name}. {inspect.getdoc(fn) or ''}".strip()
         self.__signature__ = self.binder.signature
+        self._form = Form.of(self.binder.signature, self.binder.defaults)
+        self._long_way = self._make_long_way()
+        self.__call__ = self._long_way
 
     def __repr__(self) -> str:
         return f"<s2s_ad.{self.mode} of {self.binder.name}>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for match, entry in () if kwargs else self._short:
-            flat = match(args)
-            if flat is not None and entry.fresh():
-                return entry.run(flat)
-        return self._call(args, kwargs)
 
     def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
         """The generated Python for a call with these arguments: NumPy code, or with
@@ -136,24 +139,39 @@ class Derivative:
 
     # -- from a call to compiled code
 
-    def _remember(self, arguments: tuple[Argument, ...], entry: Specialisation) -> None:
-        """Take the short way for the next positional call with such arguments."""
-        match = matcher([a.spec for a in arguments])
-        if match is None:
+    def _make_long_way(self) -> Callable[..., Any]:
+        """What a call does that no short way takes."""
+        if self._form is None:
+            return lambda *args, **kwargs: self._call(args, kwargs)
+        return self._form.long_way(self.__name__, self._call)
+
+    def _make_way(self, entry: Specialisation) -> Way | None:
+        return short_way(entry, self._form, self.__name__) if self._form else None
+
+    def _remember(self, entry: Specialisation) -> None:
+        """Take the short way for the next call of this specialisation."""
+        if entry.way is NO_WAY or any(way.entry is entry for way in self._ways):
             return
         with self._lock:
-            others = [s for s in self._short if s[1] is not entry and s[1].fresh()]
-            self._short = ((match, entry), *others[: SHORT_WAYS - 1])
+            if entry.way is None:
+                entry.way = self._make_way(entry) or NO_WAY
+            if entry.way is NO_WAY or any(way.entry is entry for way in self._ways):
+                return
+            others = [way for way in self._ways if way.entry.fresh()]
+            self._ways = (entry.way, *others[: SHORT_WAYS - 1])
+            self.__call__ = linked(self._ways, self._long_way)
 
     def _call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         bound = self.binder.bind(args, kwargs)
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
+        flat = _flat(arguments, bound)
         if entry.derived.program.assigned:
-            return call_with_updates(entry, _flat(arguments, bound), bound)
-        if not kwargs and len(bound) == len(args):
-            self._remember(arguments, entry)
-        return entry.call(_flat(arguments, bound))
+            result = call_with_updates(entry, flat, bound)
+        else:
+            result = entry.call(flat)
+        self._remember(entry)
+        return result
 
     def _specialisation(self, arguments: tuple[Argument, ...]) -> Specialisation:
         entry = self._known.get(arguments)
@@ -233,24 +251,28 @@ class Jvp(Derivative):
             for name in ("primals", "tangents")
         )
 
-    def __call__(self, primals: Sequence[Any], tangents: Any) -> Any:
-        args = self._primals(primals)
-        for match, entry in self._short:
-            flat = match(args)
-            if flat is None or not entry.fresh():
-                continue
-            values = dict(zip((a.name for a in entry.derived.program.arguments), args))
-            return entry.run((*flat, *self._tangents(entry.derived, values, tangents)))
-        bound = self.binder.bind(args, {})
+    def _make_long_way(self) -> Callable[..., Any]:
+        return self._call_with_tangents
+
+    def _make_way(self, entry: Specialisation) -> Way | None:
+        single = self._single(entry.derived)
+        return short_jvp(entry, self.binder.defaults, single, self.__name__)
+
+    def _call_with_tangents(self, primals: Sequence[Any], tangents: Any) -> Any:
+        bound = self.binder.bind(self._primals(primals), {})
         arguments = self.binder.describe(bound)
         entry = self._specialisation(arguments)
         if entry.derived.program.assigned:
             check_apart(entry.derived.program, bound)
-        elif len(bound) == len(args):
-            self._remember(arguments, entry)
         values = {name: value for name, _, value in bound}
         flat = _flat(arguments, bound)
-        return entry.call((*flat, *self._tangents(entry.derived, values, tangents)))
+        result = entry.call((*flat, *self._tangents(entry.derived, values, tangents)))
+        self._remember(entry)
+        return result
+
+    def _single(self, derived: Derived) -> bool:
+        """True where a tangent may be given bare."""
+        return isinstance(self._wrt, (int, str)) and len(derived.wrt) == 1
 
     def _primals(self, primals: Sequence[Any]) -> tuple:
         if not isinstance(primals, (tuple, list)):
@@ -265,8 +287,9 @@ class Jvp(Derivative):
         """The tangents' leaves, in the order of the program's parameters; `values` are the
         arguments."""
         wrt = derived.wrt
-        single = isinstance(self._wrt, (int, str)) and len(wrt) == 1
-        if single and not (isinstance(tangents, (tuple, list)) and len(tangents) == 1):
+        if self._single(derived) and not (
+            isinstance(tangents, (tuple, list)) and len(tangents) == 1
+        ):
             tangents = (tangents,)
         if not isinstance(tangents, (tuple, list)) or len(tangents) != len(wrt):
             names = ", ".join(a.name for a in wrt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from s2s_ad import pipeline
 from s2s_ad.api_errors import OutputsError, OverlapError, ReadOnlyError, UpdateError
-from s2s_ad.backend.jit import compile_source
+from s2s_ad.backend.jit import compile_source, load_compiled
 from s2s_ad.backend.module import emit_module
 from s2s_ad.backend.names import identifier
 from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.types import Type
+from s2s_ad.matching import Unsupported, Writer
 from s2s_ad.specialise import (
     Argument,
     Donate,
@@ -32,15 +33,11 @@ from s2s_ad.specialise import (
 )
 from s2s_ad.trees import (
     Leaf,
-    Node,
     Spec,
-    build,
     describe,
-    expression,
     leaf_paths,
     leaf_specs,
     leaf_value,
-    scalar,
     seeds,
 )
 
@@ -162,50 +159,12 @@ def as_program(derived: Derived) -> Program:
     return replace(program, func=func, arguments=arguments, out=derived.out, updates=())
 
 
-def builder(
-    spec: Spec, items: Sequence[str], types: Sequence[Type], jit: bool, whole: bool = True
-) -> Callable[[Any, Any], Any]:
-    """A function of what a kernel returns, `r`, and its arguments, `a`, that makes a value of
-    structure `spec`. `items` are its leaves as expressions in `r` and `a`, `types` their types;
-    `whole` says that a kernel returns nothing else.
-    numba gives every scalar as a Python number, NumPy as one of its own."""
-    names: dict[str, Any] = {"_build": build, "_scalar": scalar}
-    pending = iter(zip(items, types))
-
-    def constant(value: Any) -> str:
-        name = f"c{len(names)}"
-        names[name] = value
-        return name
-
-    def leaf(_: Leaf) -> str:
-        item, kind = next(pending)
-        if kind.is_array or (jit and kind.dtype not in ("f32", "i32", "c64")):
-            return item
-        return f"_scalar({constant(kind)}, {item})"
-
-    def make(node: Node, parts: list[str]) -> str:
-        if node.cls is list:
-            return f"[{', '.join(parts)}]"
-        if node.cls is dict:
-            keys = map(constant, node.keys)
-            return f"{{{', '.join(f'{k}: {part}' for k, part in zip(keys, parts))}}}"
-        return f"_build({constant(node.cls)}, {constant(node.keys)}, [{', '.join(parts)}])"
-
-    body = expression(spec, leaf, lambda known: constant(known.value), make)
-    if whole and len(items) > 1 and body == f"({', '.join(result_items(len(items)))})":
-        body = "r"
-    return eval(f"lambda r, a: {body}", names)  # indices and names of ours, nothing of the user's
-
-
-def result_items(count: int) -> list[str]:
-    """How to get at each result of a kernel, which returns a single one bare."""
-    return ["r"] if count == 1 else [f"r[{k}]" for k in range(count)]
-
-
 class Specialisation:
     """Compiled code for one signature.
 
-    `run` takes leaves that are as compiled code wants them, `call` any leaves of the right types.
+    `call` takes any leaves of the right types. What is done with leaves that are as compiled code
+    wants them is written out by `dispatch`, for which `finish` writes how the user's result is made
+    of the `count` results of the kernel; `way` is kept here once it is made.
     """
 
     def __init__(
@@ -221,17 +180,18 @@ class Specialisation:
         self.captures, self.guards = program.captures, program.guards
         self.writes, self.donated = program.writes, derived.donated
         self.written = tuple(p for p, _ in funcs[0].mutated)
-        self.exclusive = bool(self.writes or self.donated)
+        self.count = len(funcs[0].results) - len(self.written)
         if derived.mode == "vjp":
             self.finish = _pullback_maker(derived, funcs, kernels[1], jit)
         else:
             self.finish = _finisher(derived, funcs[0], jit)
+        self.way: Any = None
+        self._result = _result_of(self.finish, self.count, len(self.types))
 
     def fresh(self) -> bool:
         """True while everything that was taken for known when compiling is still so."""
         for get, expected in self.guards:
-            found = get()
-            if found is not expected and not _same_number(found, expected):
+            if not same(get(), expected):
                 return False
         if not self.captures:
             return True
@@ -240,27 +200,20 @@ class Specialisation:
         distinct = len(set(map(id, arrays))) == len(arrays)  # as they were when compiling
         return distinct and all(map(_has_type, arrays, types))
 
-    def run(self, leaves: tuple) -> Any:
-        if self.captures:
-            return self.call(leaves)
-        if self.exclusive:
-            self._check_overlap(leaves)
-        return self.finish(self.kernel(*leaves), leaves)
-
     def call(self, leaves: Sequence[Any]) -> Any:
         given = (*leaves, *(get() for get in self.captures))
         for p in (*self.written, *self.donated):
             if not given[p].flags.writeable:
                 what = "the function writes to it" if p in self.written else "it is donated"
                 raise ReadOnlyError(f"{self._path(p)} is read-only, and {what}")
-        if self.exclusive:
+        if self.writes or self.donated:
             self._check_overlap(given)
         ready = list(map(leaf_value, self.types, given))
         result = self.kernel(*ready)
         for p in self.written:
             if ready[p] is not given[p]:
                 given[p][...] = ready[p]
-        return self.finish(result, given)
+        return self._result(result, given)
 
     def _check_overlap(self, leaves: Sequence[Any]) -> None:
         """OverlapError where an array that the function writes to, or that is donated, shares
@@ -321,9 +274,14 @@ def _overlap(a: Any, b: Any) -> bool:
         return True  # cannot be decided in reasonable time: treated as an overlap
 
 
-def _same_number(a: Any, b: Any) -> bool:
-    """True for equal numbers or strings that are two objects: attributes are computed anew."""
-    return type(a) is type(b) and isinstance(a, (int, float, complex, str)) and repr(a) == repr(b)
+def same(a: Any, b: Any) -> bool:
+    """True for one object, and for equal numbers, strings and tuples of them, which attributes and
+    the keys of a dict are each time anew."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return isinstance(a, (int, float, complex, str)) and repr(a) == repr(b)
 
 
 def _has_type(value: Any, kind: Type) -> bool:
@@ -331,15 +289,37 @@ def _has_type(value: Any, kind: Type) -> bool:
     return isinstance(spec, Leaf) and spec.type.same_kind(kind)
 
 
-def _finisher(derived: Derived, func: Func, jit: bool) -> Callable[[Any, Any], Any]:
+def result_items(count: int) -> list[str]:
+    """How to get at each result of a kernel, which returns a single one bare."""
+    return ["r"] if count == 1 else [f"r[{k}]" for k in range(count)]
+
+
+#: Writes how the user's result is made, and gives it as text, from the names that hold the results
+#: of the kernel and those that hold its arguments.
+Finish = Callable[[Writer, Sequence[str], Sequence[str]], str]
+
+
+def _result_of(finish: Finish, count: int, leaves: int) -> Callable[[Any, Any], Any]:
+    """The user's result as a function of what a kernel returns and of its arguments."""
+    writer = Writer()
+    made = finish(writer, result_items(count), [f"a[{k}]" for k in range(leaves)])
+    writer.line(f"return {made}")
+    return writer.function("result", "r, a")
+
+
+def _finisher(derived: Derived, func: Func, jit: bool) -> Finish:
     """What makes the user's result of what the kernel returns."""
     written = {r for _, r in func.mutated}
     results = [a.type for k, a in enumerate(func.results) if k not in written]
-    own = iter(zip(result_items(len(results)), results))
     sources = derived.sources or (None,) * len(results)
     params = [p.type for p in func.params]
-    leaves = [next(own) if s is None else (f"a[{s}]", params[s]) for s in sources]
-    return builder(derived.out, [item for item, _ in leaves], [kind for _, kind in leaves], jit)
+
+    def finish(writer: Writer, names: Sequence[str], leaves: Sequence[str]) -> str:
+        own = iter(zip(names, results))
+        items = (next(own) if s is None else (leaves[s], params[s]) for s in sources)
+        return writer.result(derived.out, items, jit)
+
+    return finish
 
 
 class Pullback:
@@ -355,40 +335,68 @@ class Pullback:
         self._plan, self._residuals, self._shapes = plan, residuals, shapes
 
     def __call__(self, cotangent: Any) -> Any:
-        plan = self._plan
-        given = seeds(plan.value, iter(self._shapes), cotangent, "the cotangent")
-        return plan.finish(plan.kernel(*self._residuals, *given), ())
+        return self._plan.way(self._residuals, self._shapes, cotangent)
 
 
-@dataclass(frozen=True, eq=False)
 class _Backward:
-    """The second half of a vjp: the structure of the value, the kernel, the gradients' builder."""
+    """The second half of a vjp: the structure of the value, and what gives the gradients for
+    residuals, shapes of the value's leaves and a cotangent."""
 
-    value: Spec
-    kernel: Callable[..., Any]
-    finish: Callable[[Any, Any], Any]
+    def __init__(self, derived: Derived, back: Func, kernel: Callable[..., Any], jit: bool) -> None:
+        self.value, self.kernel = derived.program.out, kernel
+        self.count = len(back.results)
+        self.finish = _finisher(derived, back, jit)
+        self._result = _result_of(self.finish, self.count, 0)
+        self.way: Callable[[tuple, tuple, Any], Any] = self.call
+
+    def call(self, residuals: tuple, shapes: tuple, cotangent: Any) -> Any:
+        given = seeds(self.value, iter(shapes), cotangent, "the cotangent")
+        result = self._result(self.kernel(*residuals, *given), ())
+        if self.way == self.call:
+            self.way = self._short_way() or self.call
+        return result
+
+    def _short_way(self) -> Callable[[tuple, tuple, Any], Any] | None:
+        """`call` for a cotangent that needs no conversion: see `dispatch`."""
+        writer = Writer(("residuals", "shapes", "cotangent"))
+        missed = f"{writer.name(self.call)}(residuals, shapes, cotangent)"
+        writer.miss = missed
+        count = sum(1 for _ in leaf_specs(self.value))
+        shapes = (f"shapes[{k}]" for k in range(count))
+        try:
+            writer.seed(self.value, shapes, "cotangent")
+        except Unsupported:
+            return None
+        kernel = writer.name(self.kernel)  # by the dispatcher: residuals may have another order
+        call = f"{kernel}({', '.join(('*residuals', *writer.leaves))})"
+        writer.returning(call, self.count, lambda w, names: self.finish(w, names, ()))
+        return writer.function("pullback", "residuals, shapes, cotangent")
 
 
 def _pullback_maker(
     derived: Derived, funcs: Sequence[Func], kernel: Callable[..., Any], jit: bool
-) -> Callable[[Any, Any], Any]:
+) -> Finish:
     """What makes (value, pullback) of what the forward kernel returns."""
     ahead, back = funcs
     types = [r.type for r in ahead.results]
     count = sum(1 for _ in leaf_specs(derived.program.out))
-    items = [f"r[{k}]" for k in range(count)]
-    value_of = builder(derived.program.out, items, types[:count], jit, whole=False)
-    plan = _Backward(derived.program.out, kernel, _finisher(derived, back, jit))
+    plan = _Backward(derived, back, kernel, jit)
 
-    def finish(result: Any, leaves: Any) -> tuple[Any, Pullback]:
-        results = result if len(types) > 1 else (result,)
-        shapes = tuple(np.shape(r) for r in results[:count])
-        residuals = tuple(
-            r if t.is_array else scalar(t, r) for t, r in zip(types[count:], results[count:])
+    def finish(writer: Writer, names: Sequence[str], leaves: Sequence[str]) -> str:
+        items = list(zip(names, types))
+        value = writer.result(derived.program.out, iter(items[:count]), jit)
+        shapes = (f"{name}.shape" if kind.is_array else "()" for name, kind in items[:count])
+        kept = (
+            writer.result(Leaf(kind), iter([(name, kind)]), jit) for name, kind in items[count:]
         )
-        return value_of(results, leaves), Pullback(plan, residuals, shapes)
+        parts = (writer.name(plan), _tuple_text(kept), _tuple_text(shapes))
+        return f"({value}, {writer.name(Pullback)}({', '.join(parts)}))"
 
     return finish
+
+
+def _tuple_text(items: Iterable[str]) -> str:
+    return f"({''.join(f'{item}, ' for item in items)})"
 
 
 def specialise(
@@ -400,4 +408,6 @@ def specialise(
     funcs = derived.funcs(level, numpy=not jit)
     text = emit_module(funcs, jit=jit, vector=vector and jit, fastmath=fastmath)
     kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
+    for kernel, func in zip(kernels, funcs):
+        load_compiled(kernel, [p.type for p in func.params])
     return Specialisation(derived, funcs, kernels, jit)

@@ -36,16 +36,17 @@ def _plain(cls: type) -> bool:
 
 
 @functools.cache
-def _slots(cls: type) -> tuple[str, ...]:
+def slots(cls: type) -> tuple[str, ...]:
+    """The attributes that instances of a class hold in slots, where these are not empty."""
     found = [base.__dict__.get("__slots__", ()) for base in reversed(cls.__mro__)]
-    names = [n for slots in found for n in ((slots,) if isinstance(slots, str) else slots)]
+    names = [n for own in found for n in ((own,) if isinstance(own, str) else own)]
     return tuple(n for n in names if n not in ("__dict__", "__weakref__"))
 
 
 def attributes(value: Any) -> dict[str, Any]:
     """The attributes that an instance itself holds, in the order of their making."""
-    slots = {n: getattr(value, n) for n in _slots(type(value)) if hasattr(value, n)}
-    return slots | getattr(value, "__dict__", {})
+    filled = {n: getattr(value, n) for n in slots(type(value)) if hasattr(value, n)}
+    return filled | getattr(value, "__dict__", {})
 
 
 def make(cls: type, fields: dict[str, Any]) -> Any:

@@ -114,25 +114,31 @@ class Binder:
         for name in static:
             if name not in parameters:
                 raise StaticArgumentError(f"static={name!r}: {self.name} has no such argument")
-        self.plain = all(p.kind == p.POSITIONAL_OR_KEYWORD for p in parameters.values())
+        kinds = {name: p.kind for name, p in parameters.items()}
+        one_each = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.positional = [name for name, kind in kinds.items() if kind in one_each]
+        several = inspect.Parameter.VAR_POSITIONAL
+        self.variadic = next((name for name, kind in kinds.items() if kind is several), "")
+        #: what counts as passed where it is not: the defaults of parameters that `wrt` names
+        self.defaults = {
+            name: p.default
+            for name, p in parameters.items()
+            if name in self.named and p.default is not p.empty
+        }
 
     def bind(self, args: tuple, kwargs: dict[str, Any]) -> list[tuple[str, int | None, Any]]:
         """(name, position or None, value) of every argument, in order. Defaults that are not passed
         are left to the function, except those that `wrt` names. TypeError as Python has it."""
         bound = self.signature.bind(*args, **kwargs)
-        names = list(self.signature.parameters)
         found: list[tuple[str, int | None, Any]] = []
         for position, value in enumerate(bound.args):
-            name = names[min(position, len(names) - 1)]
-            kind = self.signature.parameters[name].kind
-            variadic = kind == inspect.Parameter.VAR_POSITIONAL
-            label = f"{name}[{position - names.index(name)}]" if variadic else name
+            more = position - len(self.positional)
+            label = self.positional[position] if more < 0 else f"{self.variadic}[{more}]"
             found.append((label, position, value))
         found += [(name, None, value) for name, value in bound.kwargs.items()]
-        for name, parameter in self.signature.parameters.items():
-            left_out = name not in bound.arguments and parameter.default is not parameter.empty
-            if left_out and name in self.named:
-                found.append((name, None, parameter.default))
+        for name, default in self.defaults.items():
+            if name not in bound.arguments:
+                found.append((name, None, default))
         return found
 
     def describe(self, bound: list[tuple[str, int | None, Any]]) -> tuple[Argument, ...]:

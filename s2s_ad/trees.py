@@ -266,9 +266,13 @@ def _seed_leaf(kind: Type, shape: tuple[int, ...], seed: Any, path: str) -> Any:
 
 def scalar(kind: Type, value: Any) -> Any:
     """`value` as a Python number for 64-bit types, else as a NumPy scalar, to keep its width."""
-    if kind.dtype in ("f64", "i64", "bool", "c128"):
-        return {"f64": float, "i64": int, "bool": bool, "c128": complex}[kind.dtype](value)
-    return np.dtype(DTYPES[kind.dtype][0]).type(value)
+    return scalar_class(kind)(value)
+
+
+def scalar_class(kind: Type) -> type:
+    """The class of a scalar of this type."""
+    own = {"f64": float, "i64": int, "bool": bool, "c128": complex}
+    return own.get(kind.dtype) or np.dtype(DTYPES[kind.dtype][0]).type
 
 
 def leaf_value(kind: Type, value: Any) -> Any:

@@ -23,8 +23,9 @@ def call_with_updates(entry: Any, leaves: tuple, bound: Bound) -> Any:
     if entry.derived.mode != "primal" or not program.updates:
         return entry.call(leaves)
     value, *fields = entry.call(leaves)
-    for update, field in zip(program.updates, fields):
-        assign(update, field, bound)
+    targets = [target(update, bound) for update in program.updates]  # before any of them changes
+    for update, obj, field in zip(program.updates, targets, fields):
+        assign(obj, update.field, field)
     return value
 
 
@@ -55,19 +56,24 @@ def objects_in(value: Any, path: str) -> Iterator[tuple[Any, str]]:
         yield from objects_in(part, child(value, path, key))
 
 
-def assign(update: Update, field: Any, bound: Bound) -> None:
-    """Put the final value of a field into the caller's object."""
+def target(update: Update, bound: Bound) -> Any:
+    """The caller's object that a field is assigned to."""
     first, *rest = update.route
     obj = next(v for name, position, v in bound if first in (name, position))
     for key in rest:
         obj = attributes(obj)[key] if is_instance(obj) else getattr_or_item(obj, key)
+    return obj
+
+
+def assign(obj: Any, field: str, value: Any) -> None:
+    """Put the final value of a field into the caller's object."""
     if type(obj) is list:
-        obj[:] = field
+        obj[:] = value
     elif type(obj) is dict:
         obj.clear()
-        obj.update(field)
+        obj.update(value)
     else:
-        object.__setattr__(obj, update.field, field)
+        object.__setattr__(obj, field, value)
 
 
 def getattr_or_item(obj: Any, key: Any) -> Any:

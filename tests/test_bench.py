@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from bench import generated, report
+from bench import calls, generated, report
 from bench.case import labels, load
 from bench.check import apart, check, problem
 from bench.gradbench.evals import EVALS
@@ -61,6 +62,13 @@ def test_a_run_compares_and_times(tmp_path) -> None:
     assert found["results"]["ours"]["status"] == found["results"]["numpy"]["status"] == "ok"
     assert found["results"]["ours"]["error"] < 1e-8
     assert found["results"]["ours"]["seconds"] > 0.0
+
+
+def test_what_a_call_costs_is_measured_on_the_same_numbers() -> None:
+    for _, name, called, args in islice(calls._cases(), 1, 2):
+        ours, bare = calls._bare(called, args)
+        assert np.array_equal(ours(), bare()), name
+    assert all(t < 1.0 for t in calls._least((ours, bare)))
 
 
 def test_a_report_names_what_is_wrong() -> None:

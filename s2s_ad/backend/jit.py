@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import machinery, metadata, util
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from s2s_ad.errors import S2SError
+from s2s_ad.ir.types import DTYPES, Type
 
 _lock = threading.Lock()
 
@@ -69,6 +70,56 @@ def compile_source(
 
     keep_freed_memory()
     return function
+
+
+def direct(function: Callable[..., Any], kinds: Sequence[Type]) -> Callable[..., Any]:
+    """What numba compiled `function` to for arguments of these types, past numba's dispatcher,
+    which would look at them once more: half of its cost. It must be given exactly these types:
+    Python or NumPy scalars, and arrays that are C-contiguous, aligned, writeable and native.
+
+    `function` itself where it has not been compiled for them, or is not compiled at all.
+    """
+    compiled = getattr(function, "overloads", None)
+    if not compiled:
+        return function
+    import numba
+
+    found = compiled.get(tuple(_numba_type(numba, kind) for kind in kinds))
+    return getattr(found, "entry_point", None) or function
+
+
+def load_compiled(function: Callable[..., Any], kinds: Sequence[Type]) -> None:
+    """Take what an earlier process compiled `function` to for such arguments from numba's cache on
+    disk, where it is there.
+
+    numba does the same at the first call, but loads everything that *compiling* needs beforehand,
+    some 0.2 s of imports. Machine code of array functions needs numba's runtime, no more; what
+    hashes (strings, dicts, sets) would need more, and is never generated. With a numba that is made
+    otherwise, nothing is done here.
+    """
+    load = getattr(getattr(function, "_cache", None), "_load_overload", None)
+    if load is None or not hasattr(function, "_cache_hits"):
+        return
+    import numba
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.runtime import rtsys
+
+    signature = tuple(_numba_type(numba, kind) for kind in kinds)
+    with global_compiler_lock:
+        if signature in function.overloads:
+            return
+        rtsys.initialize(function.targetctx)
+        found = load(signature, function.targetctx)
+        if found is not None and not found.objectmode:
+            entry, described = found.entry_point, found.fndesc
+            function.targetctx.insert_user_function(entry, described, [found.library])
+            function.add_overload(found)
+            function._cache_hits[signature] += 1
+
+
+def _numba_type(numba: ModuleType, kind: Type) -> Any:
+    scalar = numba.from_dtype(np.dtype(DTYPES[kind.dtype][0]))
+    return numba.types.Array(scalar, kind.ndim, "C") if kind.is_array else scalar
 
 
 def load_module(source: str, filename: str | None = None) -> ModuleType:

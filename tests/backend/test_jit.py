@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import stat
 import subprocess
@@ -157,3 +158,49 @@ def test_no_warnings_about_strided_products(recwarn) -> None:
     f = compile_source(emit_module([inplace(func)]), "f", jit=True)
     assert f(np.eye(3), np.ones(3)) == 1.0
     assert not [w for w in recwarn if "contiguous" in str(w.message)]
+
+
+SECOND = """\
+import json, sys
+import numpy as np
+from s2s_ad import grad, value_and_grad, vjp
+
+def products(A, b):
+    return (A @ A.T @ np.linalg.inv(A) @ b).sum() + np.linalg.cholesky(A)[2, 1] + np.exp(b).sum()
+
+def grows(x, n):
+    k = 0
+    while x < n:
+        x = x * np.sin(x) + 2.0
+        k += 1
+    return x * k
+
+def picks(x, k):
+    y = np.zeros(3)
+    for i in range(k):
+        y[i] = x[i] * x[i]
+    return y
+
+A, b = np.diag(np.arange(1.0, 4.0)) + 0.1, np.arange(3.0)
+found = [grad(products)(A, b).tolist(), value_and_grad(grows)(0.5, 1.9)]
+value, pullback = vjp(picks, wrt="x")(b, 3)
+found += [value.tolist(), pullback(b).tolist(), grad(products)(A, b).tolist()]
+try:
+    grad(lambda x, k: picks(x, k).sum())(b, 4)
+except IndexError as error:
+    found.append(str(error))
+loaded = "numba.np.random.generator_core" in sys.modules
+print(json.dumps([found, loaded]))
+"""
+
+
+def test_a_second_process_loads_what_it_needs(tmp_path: Path) -> None:
+    """It gives the same, and nothing of what numba needs to compile is loaded."""
+    program = tmp_path / "program.py"
+    program.write_text(SECOND)
+    run = [sys.executable, str(program)]
+    done = [subprocess.run(run, capture_output=True, text=True, check=True) for _ in range(2)]
+    (first, compiles), (second, loads) = (json.loads(d.stdout) for d in done)
+    assert first == second
+    assert len(first) == 6
+    assert (compiles, loads) == (True, False)
