@@ -50,8 +50,17 @@ from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
 from s2s_ad.dispatch import Form, Way, linked, short_jvp, short_way
 from s2s_ad.ir.text import show
-from s2s_ad.specialise import Argument, Binder, Donate, Outputs, Program, Wrt, program_of
-from s2s_ad.trees import Node, has_float, leaves, seeds
+from s2s_ad.specialise import (
+    AFTER_FIRST,
+    Argument,
+    Binder,
+    Donate,
+    Outputs,
+    Program,
+    Wrt,
+    program_of,
+)
+from s2s_ad.trees import Node, leaves, seeds
 from s2s_ad.updates import call_with_updates, check_apart
 
 T = TypeVar("T")
@@ -418,24 +427,19 @@ class BoundDerivative:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._kind is not Jvp:
-            return self._derivative(args, kwargs)(self._owner, *args, **kwargs)
+            return self._derivative(self._owner, *args, **kwargs)
         primals, tangents = args
         primals = Jvp._primals(self._whole, primals)
-        return self._derivative(primals, {})((self._owner, *primals), tangents)
+        return self._derivative((self._owner, *primals), tangents)
 
     def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
         """The generated Python for a call with these arguments (of `jvp`: the primals)."""
-        derivative = self._derivative(args, kwargs)
-        return derivative.source(self._owner, *args, level=level, **kwargs)
+        return self._derivative.source(self._owner, *args, level=level, **kwargs)
 
-    def _derivative(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Derivative:
-        if self._kind in (Gradient, ValueAndGradient):
-            return self._whole.made(self._kind, 1)
-        binder = self._whole.binder
-        arguments = binder.describe(binder.bind((self._owner, *args), kwargs))
-        return self._whole.made(
-            self._kind, tuple(a.name for a in arguments[1:] if has_float(a.spec))
-        )
+    @property
+    def _derivative(self) -> Derivative:
+        one = self._kind in (Gradient, ValueAndGradient)
+        return self._whole.made(self._kind, 1 if one else AFTER_FIRST)
 
 
 def grad(fn: Callable[..., Any], wrt: Wrt = 0, **options: Any) -> Gradient:

@@ -40,7 +40,17 @@ from s2s_ad.trees import (
     mirror_class,
 )
 
-Wrt = int | str | tuple[int | str, ...] | None
+
+class _Others:
+    """`wrt` of a method's jvp and vjp: every floating-point argument after the object."""
+
+    def __repr__(self) -> str:
+        return "the arguments after the first"
+
+
+AFTER_FIRST = _Others()
+
+Wrt = int | str | tuple[int | str, ...] | _Others | None
 Outputs = str | tuple[str, ...] | None
 Donate = int | str | tuple[int | str, ...]
 
@@ -284,8 +294,9 @@ def _written(program: Program) -> str | tuple[str, ...]:
 def resolve_wrt(program: Program, wrt: Wrt) -> tuple[Argument, ...]:
     """The arguments that `wrt` selects, in its order; every floating-point one for None."""
     name = program.func.name
-    if wrt is None:
-        found = tuple(a for a in program.arguments if has_float(a.spec))
+    if wrt is None or wrt is AFTER_FIRST:
+        candidates = program.arguments[0 if wrt is None else 1 :]
+        found = tuple(a for a in candidates if has_float(a.spec))
         if not found:
             raise WrtError(f"{name} is called without a floating-point argument")
         return found
