@@ -468,6 +468,25 @@ def test_tangents(jit: bool, long_calls: list) -> None:
         assert outcome(lambda each=each: warm(primals, each)) == expected, each
 
 
+def test_tangents_before_captured_arrays() -> None:
+    held = np.arange(3.0) + 1
+
+    def f(x, y):
+        held[0] = y
+        return (x * held).sum() * y
+
+    x, y = np.ones(3), 2.0
+    made, back = jvp(f), vjp(f)
+    for _ in range(3):
+        expected = plain(jvp(f, jit=False)((x, y), (x * 3, 5.0)))
+        assert plain(made((x, y), (x * 3, 5.0))) == expected
+        assert plain(back(x, y)[1](1.0)) == plain(vjp(f, jit=False)(x, y)[1](1.0))
+        held = held * 2.0
+    for shared in (x, held):
+        call = (held, y), (shared, 1.0)
+        assert outcome(lambda c=call: made(*c)) == outcome(lambda c=call: jvp(f, jit=False)(*c))
+
+
 def test_a_bare_tangent() -> None:
     for value, seed in ((2.0, 1.0), (V, V), ((2.0,), (1.0,)), ([2.0], [1.0]), (Pair(1.0, V), None)):
         f = lambda p: p * 2.0 if not isinstance(p, (tuple, list)) else p[0] * 2.0  # noqa: E731
