@@ -116,7 +116,7 @@ def _cases() -> Iterator[tuple[float, str, Callable[..., Any], tuple]]:
     yield 5.0, "grad, a dict of 3 arrays", grad(arrays), (dict(zip("abc", _vectors(3))),)
     yield 5.0, "grad, a dataclass", grad(layer), (_layer(),)
     yield (
-        "tree",
+        5.0,
         "grad, a dict of 2 dataclasses",
         grad(layers),
         ({"in": _layer(), "out": _layer()},),
@@ -126,7 +126,7 @@ def _cases() -> Iterator[tuple[float, str, Callable[..., Any], tuple]]:
     yield 5.0, "jvp, a dict of 2 dataclasses", jvp(layers), ((primal,), (tangent,))
     yield 5.0, "differentiate, a method", differentiate(Decay.value), (Decay(), *_vectors(1))
     yield (
-        "tree",
+        5.0,
         "grad, a method that assigns",
         grad(Decay.counted, wrt="x"),
         (Decay(), *_vectors(1)),

@@ -65,6 +65,7 @@ def test_a_run_compares_and_times(tmp_path) -> None:
 
 
 def test_what_a_call_costs_is_measured_on_the_same_numbers() -> None:
+    assert all(isinstance(limit, float) for limit, *_ in calls._cases())
     for _, name, called, args in islice(calls._cases(), 1, 2):
         ours, bare = calls._bare(called, args)
         assert np.array_equal(ours(), bare()), name
