@@ -8,6 +8,7 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 with warnings.catch_warnings():  # astor names classes that newer Pythons deprecate
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -103,8 +104,15 @@ def augment(target: ast.expr | str, op: type[ast.operator], value: ast.expr) -> 
     return ast.AugAssign(target, merged.op, merged.right)
 
 
-def same(a: ast.AST, b: ast.AST) -> bool:
-    return ast.dump(a) == ast.dump(b)
+def same(a: Any, b: Any) -> bool:
+    """True for equal trees. 1, 1.0 and True are three constants."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, ast.AST):
+        return all(same(getattr(a, f, None), getattr(b, f, None)) for f in a._fields)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return repr(a) == repr(b)
 
 
 class Lines:
