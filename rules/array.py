@@ -311,11 +311,12 @@ def _accum_t(t, eqn, ct):
 
 @transpose("store")
 def _store_t(t, eqn, ct):
-    """The value gets the cotangent of the place it was written to, which is then zeroed."""
+    """The value gets the cotangent of the place it was written to, which is then zeroed. Where that
+    is the whole array, nothing is left of what was there before."""
     base, value = eqn.ins[:2]
     if t.is_linear(value):
         t.add(value, _read_back(t, eqn, ct, overwrites=True))
-    if t.is_linear(base):
+    if t.is_linear(base) and not is_full(eqn.params["spec"]):
         indices = [t.value(a).atom for a in eqn.ins[2:]]
         t.add(base, apply("store", ct, 0.0, *indices, spec=eqn.params["spec"]))
 
