@@ -108,6 +108,14 @@ def _looped(at: Problem) -> Run:
     return _primal(at, _compiled(at.case, at.case.looped))
 
 
+def _by_hand(at: Problem) -> Run:
+    derivative = at.case.by_hand
+    if derivative is None:
+        raise Absent("no gradient by hand")
+    values = at.values
+    return lambda: derivative(*values)[1]
+
+
 def _jax_objective(case: Case, form: str) -> Callable:
     import jax.numpy as jnp
 
@@ -217,6 +225,7 @@ PEERS = {
         Peer("numpy", _numpy, gradient=False),
         Peer("numba", _numba, gradient=False),
         Peer("looped", _looped, gradient=False),
+        Peer("by-hand", _by_hand),
         Peer("jax-transliterated", _jax("transliterated")),
         Peer("jax-idiomatic", _jax("idiomatic")),
         Peer("enzyme", _enzyme),

@@ -21,6 +21,7 @@ from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.verify import verify
 from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.buffers import buffers
+from s2s_ad.passes.contract import contract
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
 from s2s_ad.passes.hoist import hoist
@@ -75,6 +76,7 @@ def stages(
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
     """
+    optimise = each(simplify, cse, dce, contract, hoist)
     gradient = functools.partial(grad, wrt=wrt, invert=invert)
     derive = {
         "primal": (),
@@ -91,10 +93,10 @@ def stages(
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
-        Stage("simplify", each(simplify, cse, dce, hoist)),
+        Stage("simplify", optimise),
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
-        Stage("optimise", each(simplify, cse, dce, hoist)),
+        Stage("optimise", optimise),
         *(loops if kernel else ()),
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,

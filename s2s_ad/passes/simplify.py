@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from s2s_ad.analysis.activity import loop_slots
 from s2s_ad.ir.build import Builder, boolean, i64
-from s2s_ad.ir.core import PRIMAL, Atom, Eqn, Func, Lit, Region, Var, substitute
+from s2s_ad.ir.core import ADJOINT, PRIMAL, Atom, Eqn, Func, Lit, Region, Var, substitute
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element, is_full
 from s2s_ad.ir.types import I64, UNKNOWN
@@ -264,6 +264,9 @@ def _dims(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
         return source.ins[axis]
     if source.prim == "transpose":
         return eqn.with_(ins=source.ins, params={"axis": source.params["perm"][axis]})
+    if source.prim == "dot":
+        left = axis < source.ins[0].type.ndim - 1
+        return eqn.with_(ins=source.ins[not left :][:1], params={"axis": 0 if left else 1})
     if PRIMS[source.prim].elementwise:
         for a in source.ins:
             at = a.type.ndim - source.out.type.ndim + axis
@@ -347,6 +350,17 @@ def _inverse(eqn: Eqn, defs: Definitions) -> Atom | None:
     return inner.ins[0] if inner.params["axes"] == eqn.params["axes"] else None
 
 
+def _kept_axes(eqn: Eqn, defs: Definitions) -> Eqn | None:
+    """Axes that a sum has kept, only to be dropped. (Elsewhere than in derivatives somebody else may
+    want the sum as it is.)"""
+    inner = _definition(eqn.ins[0], defs, "sum") if eqn.prim == "squeeze" else None
+    if inner is None or eqn.role != ADJOINT or not inner.params.get("keepdims"):
+        return None
+    if tuple(eqn.params["axes"]) != tuple(inner.params["axes"]):
+        return None
+    return eqn.with_(prim="sum", ins=inner.ins, params={**inner.params, "keepdims": False})
+
+
 IDENTITIES: tuple[Identity, ...] = (
     _fold,
     _logic,
@@ -361,4 +375,5 @@ IDENTITIES: tuple[Identity, ...] = (
     _just_written,
     _whole,
     _inverse,
+    _kept_axes,
 )
