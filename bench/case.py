@@ -13,8 +13,8 @@ A case is a module `bench/cases/<suite>/<name>.py` with
   "value_and_grad"), `TOLERANCE` (what gradients may differ by, relative; 1e-8 by default),
   `FORWARD = False` (where forward mode gives nan, as JAX's does); `DIFFERENCES` (what differences
   can confirm of the gradient: less than 1e-6 where samples lie near a kink);
-- optionally `by_hand`, the value and the gradients (a tuple, in the order of WRT) as one writes them
-  in NumPy;
+- optionally `by_hand`, the value and the gradients (a tuple, in the order of WRT) as one writes
+  them in NumPy;
 - optionally `looped`, the same function with the fastest loops that one writes for numba, and
   `jax_transliterated` and `jax_idiomatic`, functional twins that give the outputs.
 """

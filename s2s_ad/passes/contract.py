@@ -42,8 +42,8 @@ def _region(region: Region, block: _Block) -> Region:
 
 
 class _Block:
-    """The equations of a region, rewritten as they come. `dims` are the extents at hand, `equal` the pairs of numbers
-    that have been checked to be equal."""
+    """The equations of a region, rewritten as they come. `dims` are the extents at hand, `equal`
+    the pairs of numbers that have been checked to be equal."""
 
     def __init__(
         self, uses: Counter[Var], dims: dict[tuple[Atom, int], Var], equal: set[frozenset[Atom]]
@@ -79,7 +79,7 @@ class _Block:
         self.eqns = [e for e in self.eqns if e not in unused]
 
     def finish(self, like: Eqn, prim: str, *ins: Atom, **params: object) -> bool:
-        """The last equation of a rewriting defines what `like` defined, and is rewritten in turn."""
+        """The last equation of a rewriting defines what `like` did, and is rewritten in turn."""
         self.add(Eqn(like.outs, prim, ins, params, (), like.loc, like.role))
         return True
 

@@ -351,8 +351,7 @@ def _inverse(eqn: Eqn, defs: Definitions) -> Atom | None:
 
 
 def _kept_axes(eqn: Eqn, defs: Definitions) -> Eqn | None:
-    """Axes that a sum has kept, only to be dropped. (Elsewhere than in derivatives somebody else may
-    want the sum as it is.)"""
+    """Axes that a sum has kept, only to be dropped. (The user's own sums may have other uses.)"""
     inner = _definition(eqn.ins[0], defs, "sum") if eqn.prim == "squeeze" else None
     if inner is None or eqn.role != ADJOINT or not inner.params.get("keepdims"):
         return None
