@@ -29,6 +29,7 @@ from s2s_ad.backend.expr import BINARY, PRANGE, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.scalars import numpy_scalars
+from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     ADJOINT,
     DENIED,
@@ -346,10 +347,20 @@ class _Printer:
             counting = [py.augment(count, ast.Add, py.constant(1))]
         inner = [*counting, *self.ending(body, moves, flag)]
         index = py.name(self.index(body))
+        if self.counts_down(eqn):
+            inner.insert(0, py.assign(index.id, py.call("max", index, py.constant(0))))
         if eqn.params.get(PARALLEL) == DENIED:
             before.append(self.lines.comment("in order: its iterations may depend on each other"))
         counter = PRANGE if eqn.params.get(PARALLEL) == PROVED else "range"
         return [*before, ast.For(index, py.call(counter, *args), _or_pass(inner), [])]
+
+    def counts_down(self, eqn: Eqn) -> bool:
+        """True for a loop down to 0 around others. LLVM does not see that its index is never
+        negative, and would not vectorise an inner loop that reads `x[i + j]`."""
+        (body,) = eqn.regions
+        one_by_one = eqn.params.get(PARALLEL) != PROVED  # numba's index stays as it is
+        down = self.jit and one_by_one and eqn.ins[1:3] == (i64(-1), i64(-1))
+        return down and any(e.regions for e in body.eqns) and body.params[0] in region_uses(body)
 
     def index(self, body: Region) -> str:
         """The name of a loop's index; `_` for one that the user called so and nobody reads."""

@@ -33,6 +33,9 @@ class Axis:
     step: Atom | None = None
 
 
+_SLICES = (":", "_:", ":_", "_:_")
+
+
 def split_spec(spec: str) -> list[str]:
     return spec.split(",")
 
@@ -83,6 +86,15 @@ def is_full(spec: str) -> bool:
 def is_element(spec: str) -> bool:
     """True for a subscript that names one element."""
     return all(t == "i" for t in split_spec(spec))
+
+
+def is_contiguous(spec: str) -> bool:
+    """True for a subscript of which NumPy makes a contiguous view, if the array is contiguous:
+    indices, then one slice, then whole axes."""
+    tokens = split_spec(spec)
+    while tokens and tokens[0] == "i":
+        tokens.pop(0)
+    return not tokens or (all(t == ":" for t in tokens[1:]) and tokens[0] in _SLICES)
 
 
 def slice_dim(dim: Dim, axis: Axis) -> Dim:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from s2s_ad.ir.core import Atom, Eqn, Region, Var, eqn_free_vars, free_vars, region_uses, walk
 from s2s_ad.ir.prims import PRIMS, has_effect
-from s2s_ad.ir.subscript import split_spec
+from s2s_ad.ir.subscript import is_contiguous, split_spec
 from s2s_ad.passes.lower_gather import can_gather, is_shifted, reads_gathered_safely
 from s2s_ad.passes.lower_roots import Root, make_root, root_kind
 from s2s_ad.passes.lower_values import FILLS, Values, is_gather, is_lazy
@@ -81,6 +81,7 @@ class _Storage:
         self.made: set[Var] = set()
         self.captured: set[Var] = set()
         self.repeated: set[Var] = set()  # evaluated several times per element
+        self.scattered: set[Var] = set()  # their elements come from a column, one from each row
         self.expensive: set[Var] = set()  # not to be computed twice, whatever `cost` says
         self.weight: Counter[Var] = Counter()
         self.cost: dict[Var, int] = {}
@@ -94,6 +95,9 @@ class _Storage:
         """The operations to evaluate an element of the result, from what will be in memory."""
         if not eqn.outs or not is_lazy(eqn):
             return
+        tokens = split_spec(eqn.params["spec"]) if eqn.prim == "load" else []
+        if (tokens and tokens[-1] == "i") or any(v in self.scattered for v in eqn.ins):
+            self.scattered.add(eqn.out)
         cost = sum(self.cost.get(v, 0) for v in dict.fromkeys(eqn.ins) if isinstance(v, Var))
         if PRIMS[eqn.prim].elementwise:
             cost += 1 if eqn.prim in LIGHT else 10
@@ -135,6 +139,8 @@ class _Storage:
             return False
         if out in self.needed:
             return True
+        if out in self.repeated and out in self.scattered:
+            return PRIMS[eqn.prim].elementwise or eqn.prim == "load"
         if not PRIMS[eqn.prim].elementwise:
             return False
         often = self.weight[out] > 1 or out in self.repeated
@@ -171,10 +177,7 @@ class _Storage:
             return self._is_plain_view(eqn.ins[0]) or self.values.lazy(eqn.ins[0]) is None
         if eqn.prim != "load" or self.values.lazy(eqn.ins[0]) is not None:
             return False
-        tokens = split_spec(eqn.params["spec"])
-        while tokens and tokens[0] == "i":
-            tokens.pop(0)
-        return all(t == ":" for t in tokens[1:]) and tokens[0] in (":", "_:", ":_", "_:_")
+        return is_contiguous(eqn.params["spec"])
 
     def _keep(self, v: Var) -> None:
         eqn = self.values.lazy(v)

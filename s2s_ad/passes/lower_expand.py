@@ -1,6 +1,7 @@
 """The first step of `lower`: array equations are rewritten into the few kinds that fusion knows.
 
-dot of vectors, one computed or sliced   sum of a product
+dot with a vector, of what is computed   sum of a product
+or sliced: not contiguous in memory
 stack, concatenate                       empty, then a store of each part
 reshape that only adds or drops 1s       expand and squeeze
 a store over the whole of a new array    broadcast of the value
@@ -16,7 +17,7 @@ from collections import Counter
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_uses
 from s2s_ad.ir.prims import PRIMS
-from s2s_ad.ir.subscript import is_element, is_full
+from s2s_ad.ir.subscript import is_contiguous, is_element, is_full
 from s2s_ad.ir.types import Dim, known_equal
 
 #: A parameter of stores made here: the slice is inside its axis, so nothing need be clipped.
@@ -32,9 +33,11 @@ class _Expander:
     def __init__(self, uses: Counter[Var]) -> None:
         self.uses = uses  # of the program before
         self.defs: dict[Var, Eqn] = {}
+        self.here: set[Var] = set()  # what the region itself defines
 
     def region(self, region: Region) -> Region:
-        b = Builder()
+        b, around = Builder(), self.here
+        self.here = set()
         for eqn in region.eqns:
             b.loc, b.role = eqn.loc, eqn.role
             rule = _RULES.get(eqn.prim)
@@ -45,6 +48,8 @@ class _Expander:
                 b.append(eqn.with_(regions=tuple(map(self.region, eqn.regions))))
             for new in b.eqns[before:]:
                 self.defs.update(dict.fromkeys(new.outs, new))
+                self.here.update(new.outs)
+        self.here = around
         return b.region(region.params, region.results)
 
     def defined_by(self, a: Atom) -> str:
@@ -76,14 +81,42 @@ def _finish(b: Builder, eqn: Eqn, prim: str, *ins: Atom, **params: object) -> bo
 
 
 def _dot(x: _Expander, b: Builder, eqn: Eqn) -> bool:
+    """BLAS reads contiguous arrays, and a copy of anything else costs as much as its product with a
+    vector."""
     a, c = eqn.ins
-    if a.type.ndim != 1 or c.type.ndim != 1 or a.type.dtype == "bool":
+    if a.type.ndim == c.type.ndim == 2:
         return False
+    if a.type.ndim == 2 or c.type.ndim == 2:
+        return _matrix_vector(x, b, eqn)
     if not any(_is_computed(x.defs.get(v)) for v in (a, c)):
         return False
     shape = a.type if a.type.shape[0] != "?" else c.type
     product = b.emit("mul", a, c, type=shape)
     return _finish(b, eqn, "sum", product, axes=(0,))
+
+
+def _matrix_vector(x: _Expander, b: Builder, eqn: Eqn) -> bool:
+    a, c = eqn.ins
+    matrix = a if a.type.ndim == 2 else c
+    if not _is_scattered(x, matrix):
+        return False
+    if matrix is c:
+        a = b.emit("expand", a, axes=(1,))
+    product = b.emit("mul", a, c, type=matrix.type)
+    return _finish(b, eqn, "sum", product, axes=(1 if matrix is eqn.ins[0] else 0,))
+
+
+def _is_scattered(x: _Expander, matrix: Atom) -> bool:
+    """True for a matrix that is not contiguous in memory, nor the transpose of one that is, and
+    need not be made: a slice of columns, or what only this product uses."""
+    eqn = x.defs.get(matrix)
+    if eqn is None:
+        return False
+    if eqn.prim == "transpose":
+        return _is_scattered(x, eqn.ins[0])
+    if eqn.prim == "load":
+        return not is_contiguous(eqn.params["spec"]) or _is_scattered(x, eqn.ins[0])
+    return PRIMS[eqn.prim].elementwise and x.uses[matrix] == 1 and matrix in x.here
 
 
 def _is_computed(eqn: Eqn | None) -> bool:

@@ -53,9 +53,9 @@ def loop_names(values: Values) -> list[str]:
 
 
 def origin(first: Lin) -> Lin:
-    """Where a loop over elements from `first` on begins to count. Of `x[i - 1]` where i begins at 2
-    LLVM cannot tell that no index counts from the end, and then it does not vectorise the loop."""
-    return lin(0) if first.is_const and first.const > 1 else first
+    """Where a loop over elements from `first` on begins to count. Where that is 2, or a variable,
+    LLVM cannot tell that no index counts from the end, and would not vectorise the loop."""
+    return first if first.is_const and first.const <= 1 else lin(0)
 
 
 def emit_nest(values: Values, builder: Builder, roots: Sequence[Root], dropped: set[Var]) -> None:

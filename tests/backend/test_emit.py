@@ -117,3 +117,26 @@ def test_a_module_without_numba() -> None:
     compile(text, "module", "exec")
     assert text.startswith("# made by a test\n\nimport numpy as np\n\ntry:\n    import numba\n")
     assert isinstance(func, Func)
+
+
+def test_an_index_that_counts_down_is_not_negative():
+    """Compiled code says so, for inner loops to be vectorised; what a person reads need not."""
+    func = inplace(
+        parse("""
+func f(x: f64[n, n], n: i64) {
+  m: i64 = sub n, 1: i64
+  s: f64 = for m, -1: i64, -1: i64, 0.0: f64 { (i: i64, s: f64)
+    k: i64 = sub n, i
+    r: f64 = for 0: i64, k, 1: i64, s { (j: i64, r: f64)
+      p: i64 = add i, j
+      v: f64 = load x, i, p {spec='i,i'}
+      w: f64 = add r, v
+      yield w
+    }
+    yield r
+  }
+  return s
+}
+""")
+    )
+    assert "i = max(i, 0)" in emit(func) and "max" not in emit(func, jit=False)

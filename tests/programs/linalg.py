@@ -33,6 +33,19 @@ def back_substitution(L, b):
     return x
 
 
+def columns(data, w):
+    """Products of vectors with what is not contiguous: slices of columns, and expressions."""
+    m = data.shape[1]
+    out = np.eye(m)
+    for i in range(m - 1):
+        out[i + 1 :, i] = out[i, i + 1 :] = data[:, i] @ data[:, i + 1 :]
+    both = data * data
+    total = np.sum(both @ w) * np.sum(both[:, 1:] @ w[1:])
+    for i in range(1, m):
+        total += np.sum(np.exp(data[:, :i]) @ out[:i, i]) + np.sum(w[:i] @ data[:, :i].T)
+    return total + np.sum((w - out[:, 0]) @ out[:, ::2] * (data[0, ::2] @ data[:, ::2].T[:, 0]))
+
+
 def spd(n: int) -> np.ndarray:
     A = normal(n, n)
     return A @ A.T + n * np.eye(n)
@@ -41,5 +54,8 @@ def spd(n: int) -> np.ndarray:
 PROGRAMS = (
     Program(cholesky, (("6", (spd(6),)), ("1", (spd(1),))), outputs="A"),
     Program(lu, (("6", (spd(6),)),)),
+    Program(
+        columns, (("5x4", (normal(5, 4), normal(4, seed=1))), ("1x1", (normal(1, 1), normal(1))))
+    ),
     Program(back_substitution, (("6", (spd(6), normal(6, seed=1))), ("1", (spd(1), normal(1))))),
 )
