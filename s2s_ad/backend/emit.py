@@ -28,6 +28,7 @@ from s2s_ad.backend import source as py
 from s2s_ad.backend.expr import BINARY, PRANGE, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
+from s2s_ad.backend.outline import PART, outline
 from s2s_ad.backend.scalars import numpy_scalars
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
@@ -67,7 +68,23 @@ def emit(
     products that may be done in any order, which others of these functions say. With `paged`,
     large arrays are made by the functions of `backend.memory`.
     """
-    return _Printer(func, jit, vector, unordered, paged).function(doc)
+    printer = _Printer(func, jit, vector, unordered, paged)
+    return printer.lines.printed(printer.function(doc))
+
+
+def emit_parts(
+    func: Func,
+    *,
+    jit: bool = True,
+    vector: Collection[tuple[str, str]] = (),
+    unordered: Collection[Eqn] = (),
+    paged: bool = False,
+    size: int = PART,
+) -> list[str]:
+    """What `emit` gives, with a long function in parts of about `size` nodes (`backend.outline`):
+    the `def` statements of the parts, then of the function that calls them."""
+    printer = _Printer(func, jit, vector, unordered, paged)
+    return list(map(printer.lines.printed, outline(printer.function(""), size)))
 
 
 class _Printer:
@@ -92,7 +109,7 @@ class _Printer:
 
     # -- functions and blocks
 
-    def function(self, doc: str) -> str:
+    def function(self, doc: str) -> ast.FunctionDef:
         func = self.func
         body = [self.lines.docstring(doc)] if doc.strip() else []
         body += self.top(func.body)
@@ -108,8 +125,7 @@ class _Printer:
             defaults=[],
         )
         name = identifier(func.name)
-        tree = ast.FunctionDef(name, args, _or_pass(body), decorator_list=[])
-        return self.lines.printed(tree)
+        return ast.FunctionDef(name, args, _or_pass(body), decorator_list=[])
 
     def top(self, region: Region) -> list[ast.stmt]:
         """The outermost block, with a heading where the reverse sweep starts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from s2s_ad.backend.emit import UNCOMPILED, emit
+from s2s_ad.backend.emit import UNCOMPILED, emit, emit_parts
 from s2s_ad.backend.expr import ANY_ORDER_NAMES, MEMORY_NAMES, PRANGE, THREADS, VECTOR_NAMES
 from s2s_ad.backend.vectorise import reorderable, vectorised
 from s2s_ad.ir.core import Func
@@ -42,6 +42,10 @@ except ImportError:  # one iteration after the other
 #: numba's own function of this name would keep it from caching what calls it.
 _THREADS_COMPILED = f'{THREADS} = numba.types.ExternalFunction("{THREADS}", numba.intp())\n'
 _PARALLEL_LOOP = re.compile(rf"^ +for \w+ in {PRANGE}\(", re.MULTILINE)
+#: The decorator of parts of functions, and its own options: only other compiled code calls parts,
+#: which has them in its own machine code, and in its own file in the cache.
+_PART = "compiled_part"
+_UNSEEN = ("no_cpython_wrapper=True", "no_cfunc_wrapper=True")
 #: numba's cache on disk goes by names: code that calls vector functions is not for where they are
 #: not, or where there are others.
 _BY_VARIANT = """
@@ -81,15 +85,23 @@ def emit_module(
     marked = jit and not fastmath and (vector or not optional)
     paged = jit and not optional
 
-    def text_of(func: Func) -> str:
-        unordered = reorderable(func) if marked else ()
-        return emit(func, jit=jit, vector=functions, unordered=unordered, paged=paged)
+    def texts_of(func: Func | str) -> list[tuple[str, str]]:
+        """Its parts and itself, each with its decorator."""
+        if isinstance(func, str):
+            texts = [func]
+        elif jit:
+            unordered = reorderable(func) if marked else ()
+            texts = emit_parts(func, vector=functions, unordered=unordered, paged=paged)
+        else:
+            texts = [emit(func, jit=False, vector=functions)]
+        *parts, whole = texts
+        own = _THREADED if _PARALLEL_LOOP.search(whole) else _COMPILED
+        return [*((_PART, part) for part in parts), (own, whole)]
 
-    texts = [f if isinstance(f, str) else text_of(f) for f in funcs]
+    decorated = [pair for f in funcs for pair in texts_of(f)]
+    decorators = [decorator for decorator, _ in decorated]
+    texts = [f"@{decorator}\n{text}" if jit else text for decorator, text in decorated]
     calls_back = any(f"with {UNCOMPILED}():" in text for text in texts)
-    decorators = [_THREADED if _PARALLEL_LOOP.search(t) else _COMPILED for t in texts]
-    if jit:
-        texts = [f"@{name}\n{text}" for name, text in zip(decorators, texts)]
     texts += [plain] if plain else []
     code = "\n".join(texts)
     used = sorted(set(_VECTOR_CALL.findall(code))) if vector or marked else []
@@ -109,6 +121,8 @@ def emit_module(
     options = options if calls_back else (*options, *_FREE)
     made = dict.fromkeys(decorators, options)
     made |= {_THREADED: (*options, _PARALLEL)} if _THREADED in made else {}
+    unseen = [o for o in options if o not in _FREE] + [*_UNSEEN]
+    made |= {_PART: unseen} if _PART in made else {}
     blocks += [_compiler(made, calls_back, bool(used), optional).rstrip()] if jit else []
     head = "\n\n".join(blocks)
     return (f"{head}\n\n\n" if head else "") + "\n\n".join(texts)

@@ -26,6 +26,7 @@ RESERVED = frozenset(
         "math",
         "numba",
         "compiled",
+        "compiled_part",
         "threaded",
         PRANGE,
         THREADS,

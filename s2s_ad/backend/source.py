@@ -115,6 +115,12 @@ def same(a: Any, b: Any) -> bool:
     return repr(a) == repr(b)
 
 
+def is_mark(statement: ast.stmt) -> bool:
+    """True of a comment or a blank line, as `Lines` makes them."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Name) and value.id.startswith(_MARK)
+
+
 class Lines:
     """Comments and blank lines, which a syntax tree cannot hold: each is a marker statement that
     `printed` replaces by its text."""
