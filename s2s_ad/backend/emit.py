@@ -46,6 +46,8 @@ from s2s_ad.ir.core import (
 )
 from s2s_ad.ir.subscript import is_element, split_spec
 
+#: What a line assigns, or assigns an element of.
+_ASSIGNED = re.compile(r"\s*(\w+)\s*(?:\[.*\])?\s*=")
 #: The context, in compiled modules, of what the Python interpreter runs.
 UNCOMPILED = "uncompiled"
 
@@ -192,7 +194,8 @@ class _Printer:
         """True except where the user wrote `x = x + …` (or `x[i] = x[i] + …`) in full."""
         if eqn.role == ADJOINT or eqn.loc is None:
             return eqn.role == ADJOINT
-        return not re.match(rf"\s*{re.escape(target)}\s*(\[.*\])?\s*=", eqn.loc.text)
+        written = _ASSIGNED.match(eqn.loc.text)
+        return written is None or written[1] != target
 
     def store(self, eqn: Eqn) -> list[ast.stmt]:
         place, value = self.ex.place(eqn), self.ex.broadcastable(eqn.ins[1], eqn)

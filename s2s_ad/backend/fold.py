@@ -7,8 +7,9 @@ their own statement.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.sharing import WRITES, Sharing
@@ -80,6 +81,24 @@ class _Root:
     forbidden: frozenset[Var] = frozenset()
 
 
+class _Places:
+    """Where in a region variables of a name are defined, and (under no name) arrays overwritten."""
+
+    def __init__(self, region: Region, written: Callable[[Eqn], list[Var]]) -> None:
+        self.eqns = region.eqns
+        self.found: dict[str, list[int]] = {}
+        for k, eqn in enumerate(region.eqns):
+            names = {base_name(o) for o in eqn.outs} | ({""} if written(eqn) else set())
+            for name in names:
+                self.found.setdefault(name, []).append(k)
+
+    def between(self, name: str, start: int, end: int) -> Iterator[Eqn]:
+        """The equations for `name` at positions after `start` and before `end`."""
+        places = self.found.get(name, [])
+        for k in range(bisect_right(places, start), bisect_left(places, end)):
+            yield self.eqns[places[k]]
+
+
 def fold(func: Func, sharing: Sharing) -> Plan:
     folder = _Folder(func, sharing)
     end = _Root(len(func.body.eqns), WIDTH)
@@ -94,6 +113,7 @@ class _Folder:
         self.writes: dict[Eqn, list[Var]] = {}
         self.makers: dict[Var, Eqn] = {}
         self.users: dict[Var, Eqn] = {}
+        self.places: dict[Region, _Places] = {}
 
     def written(self, eqn: Eqn) -> list[Var]:
         """The buffers that `eqn` writes to, in its regions too."""
@@ -105,6 +125,7 @@ class _Folder:
 
     def block(self, region: Region, depth: int, result_roots: dict[int, _Root]) -> None:
         """Fold in `region`; `result_roots` are the results that stand in an expression."""
+        self.places[region] = _Places(region, self.written)
         homes: dict[Var, _Root] = {}  # where the only use of a variable is evaluated
         for k, a in enumerate(region.results):
             if k in result_roots and isinstance(a, Var):
@@ -151,18 +172,23 @@ class _Folder:
             return False
         if _width(eqn, self.plan) - len(base_name(out)) > root.room:
             return False
-        between = region.eqns[position + 1 : root.position]
         arrays = [v for v in reads if v.type.is_array]
         scalars = {base_name(v) for v in reads if not v.type.is_array and not is_temporary(v)}
-        for other in between:
-            if arrays and any(
-                self.sharing.may_share(w, a) for w in self.written(other) for a in arrays
-            ):
-                return False
-            # A new version of an operand would need a second name.
-            if any(base_name(o) in scalars and o not in self.plan.folded for o in other.outs):
-                return False
-        return True
+        places = self.places[region]
+        overwritten = any(
+            self.sharing.may_share(w, a)
+            for other in places.between("", position, root.position)
+            if arrays
+            for w in self.written(other)
+            for a in arrays
+        )
+        # A new version of an operand would need a second name.
+        return not overwritten and not any(
+            base_name(o) == name and o not in self.plan.folded
+            for name in scalars
+            for other in places.between(name, position, root.position)
+            for o in other.outs
+        )
 
     def same_statement(self, v: Var) -> bool:
         """True where `v` and the variable made from it have one name and come from one line, and

@@ -93,14 +93,19 @@ class _Groups:
             self.order += eqn.outs
         self.group = {v: v for v in self.order}
         self.members = {v: [v] for v in self.order}
-        self.enemies: dict[Var, set[Var]] = {v: set() for v in self.order}
+        self.enemies: dict[Var, set[Var]] = {v: set() for v in self.order}  # one way is enough
         self.rank = {v: k for k, v in enumerate(self.order)}
 
     def separate(self, v: Var, others: Iterable[Var]) -> None:
-        for other in others:
-            if other is not v:
-                self.enemies[v].add(other)
-                self.enemies[other].add(v)
+        self.enemies[v].update(others)
+
+    def are_apart(self, a: Var, b: Var) -> bool:
+        """True where the groups of these leaders may not share a name."""
+        return not (
+            self.kind(a) == self.kind(b)
+            and self.enemies[a].isdisjoint(self.members[b])
+            and self.enemies[b].isdisjoint(self.members[a])
+        )
 
     def kind(self, v: Var) -> tuple[object, ...]:
         layout = self.sharing.layout.get(v, C) == C
@@ -110,8 +115,7 @@ class _Groups:
         a, b = self.group[a], self.group[b]
         if a is b:
             return True
-        apart = self.kind(a) != self.kind(b) or not self.enemies[a].isdisjoint(self.members[b])
-        if apart and not must:
+        if not must and self.are_apart(a, b):
             return False
         if self.rank[b] < self.rank[a]:
             a, b = b, a
@@ -144,7 +148,7 @@ class _Groups:
             count = used.get(hint, 0) if fresh else 0
             name = numbered(hint, count) if count else hint
             while name in taken and (
-                fresh or any(not self._may_reuse(leader, other) for other in taken[name])
+                fresh or any(self.are_apart(leader, other) for other in taken[name])
             ):
                 count += 1
                 name = numbered(hint, count)
@@ -153,9 +157,6 @@ class _Groups:
                 used[hint] = count
             out.update(dict.fromkeys(self.members[leader], name))
         return out
-
-    def _may_reuse(self, a: Var, b: Var) -> bool:
-        return self.kind(a) == self.kind(b) and self.enemies[a].isdisjoint(self.members[b])
 
 
 def _interferences(func: Func, plan: Plan, live: Liveness, groups: _Groups) -> None:

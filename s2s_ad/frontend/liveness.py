@@ -81,6 +81,14 @@ def live_before(stmts: Sequence[gast.AST], after: Names, exits: Names) -> Names:
     return live
 
 
+def live_after_each(stmts: Sequence[gast.AST], after: Names, exits: Names) -> list[Names]:
+    """What `live_before` gives for that which follows each of `stmts`."""
+    lives = [after]
+    for stmt in reversed(stmts[1:]):
+        lives.append(_statement(stmt, lives[-1], exits))
+    return lives[::-1]
+
+
 def _statement(stmt: gast.AST, live: Names, exits: Names) -> Names:
     if isinstance(stmt, gast.If):
         body = live_before(stmt.body, live, exits)

@@ -39,6 +39,7 @@ from s2s_ad.frontend.liveness import (
     assigned,
     has_break,
     leaves_always,
+    live_after_each,
     live_at_head,
     live_before,
     may_leave,
@@ -56,7 +57,7 @@ UNROLL = 32
 def block(cx: Context, stmts: Sequence[gast.AST], live: Names, exits: Names = frozenset()) -> None:
     """Interpret statements. `live` are the names that may be read after them, `exits` those that
     may be read after a `break` or `continue` here."""
-    for k, stmt in enumerate(stmts):
+    for k, (stmt, later) in enumerate(zip(stmts, live_after_each(stmts, live, exits))):
         rest = list(stmts[k + 1 :])
         if isinstance(stmt, gast.If):
             return if_statement(cx, stmt, rest, live, exits)
@@ -64,9 +65,7 @@ def block(cx: Context, stmts: Sequence[gast.AST], live: Names, exits: Names = fr
             with_items(cx, stmt)
             return block(cx, [*stmt.body, *rest], live, exits)
         with cx.at(stmt):
-            after = live_before(rest, live, exits)
-            if may_leave([stmt]):
-                after |= live | exits
+            after = later | live | exits if may_leave([stmt]) else later
             statement(cx, stmt, after, exits)
         if cx.state.dead:
             return None

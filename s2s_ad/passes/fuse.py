@@ -377,11 +377,42 @@ def _gather_chains(values: Values, region: Region, items: list[Item]) -> list[It
 # --- sharing nests -------------------------------------------------------------------------------
 
 
+class _Order:
+    """What must come after each item, as bits of an integer: asked for every pair of nests."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.bit = {item: 1 << k for k, item in enumerate(items)}
+        self.after = dict(self.bit)  # with the item itself
+        changed = True
+        while changed:  # a few times: most edges go forward
+            changed = False
+            for item in reversed(items):
+                found = self.after[item]
+                for following in item.next:
+                    found |= self.after[following]
+                changed = changed or found != self.after[item]
+                self.after[item] = found
+
+    def between(self, start: Item, goal: Item) -> bool:
+        """True where something must come after `start` and before `goal`."""
+        bit = self.bit[goal]
+        return any(self.after[n] & bit for n in start.next if n is not goal)
+
+    def merge(self, host: Item, item: Item) -> None:
+        """`item` has been merged into `host`."""
+        self.bit[host] |= self.bit.pop(item)
+        both = self.after[host] | self.after.pop(item)
+        for other, found in self.after.items():
+            if found & self.bit[host]:
+                self.after[other] = found | both
+
+
 def _share_nests(values: Values, region: Region, items: list[Item]) -> list[Item]:
     """Merge items whose roots can be computed by one nest. Extents that are known to be equal when
     an equation is reached decide, so an item that has grown is tried with the others again: it may
     read what two of them compute."""
     by_eqn = {id(item.eqn): item for item in items}
+    order = _Order(items)
     nests: list[Item] = []
     rest: list[Item] = []
     for eqn in region.eqns:
@@ -391,11 +422,12 @@ def _share_nests(values: Values, region: Region, items: list[Item]) -> list[Item
             continue
         rest.append(item)
         while item.roots:
-            host = next((n for n in reversed(nests) if _can_share(values, n, item)), None)
+            host = next((n for n in reversed(nests) if _can_share(values, order, n, item)), None)
             if host is None:
                 nests.append(item)
                 break
             _merge(items, host, item)
+            order.merge(host, item)
             items.remove(item)
             rest.remove(item)
             nests.remove(host)
@@ -421,7 +453,7 @@ def _merge(items: Sequence[Item], host: Item, item: Item) -> None:
                 other.next.add(host)
 
 
-def _can_share(values: Values, host: Item, item: Item) -> bool:
+def _can_share(values: Values, order: _Order, host: Item, item: Item) -> bool:
     first, root = host.roots[0], item.roots[0]
     if host.gathered or item.gathered:
         return False
@@ -434,7 +466,7 @@ def _can_share(values: Values, host: Item, item: Item) -> bool:
         return False
     if host.reads & item.defs:  # the host's elements are computed first
         return False
-    if _reaches(item, host, without=host) or _reaches(host, item, without=item):
+    if order.between(item, host) or order.between(host, item):
         return False
     made = item.reads & host.defs
     if not all(_by_element(values, host, r, v) for r in item.roots for v in made):
