@@ -79,6 +79,20 @@ def test_a_jump_stays() -> None:
             assert run_text(in_parts(func, size), func.name, (x, 9)) == whole
 
 
+def test_parts_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that works without numba has its parts uncompiled too."""
+    func = value_and_grad(defined(mixed(18), "program", {}))
+    func = func._derived_for((np.zeros(3), 0.3), {}).funcs("kernel")[0]
+    monkeypatch.setitem(emit_parts.__kwdefaults__, "size", 70)
+    text = module.emit_module([func], jit=True, optional=True)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    x = np.linspace(0.0, 1.0, 9)
+    found = run_text(text, func.name, (x, 0.7))
+    for a, b in zip(found, run_text(emit(func, jit=False), func.name, (x, 0.7))):
+        np.testing.assert_array_equal(a, b)
+    assert "compiled_part = compiled" in text and text.count("@compiled_part") > 5
+
+
 TRANSCRIPT = """
     import sys
     import numpy as np
@@ -88,7 +102,7 @@ TRANSCRIPT = """
     from s2s_ad.backend import emit
 
     emit.emit_parts.__kwdefaults__.update(size=70)
-    text = mixed(10).replace("y = np.zeros(n)", "y = np.zeros(n)\\n    x[int(10.0 * a)]")
+    text = mixed(18).replace("y = np.zeros(n)", "y = np.zeros(n)\\n    x[int(10.0 * a)]")
     g = grad(defined(text, "program", {}), wrt=(0, 1))
     x = np.linspace(0.0, 1.0, 9)
     print(g(x, 0.7)[1])
@@ -110,7 +124,7 @@ def test_parts_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
         for _ in range(2)
     )
-    plain = grad(defined(mixed(10), "program", {}), wrt=(0, 1), jit=False)
+    plain = grad(defined(mixed(18), "program", {}), wrt=(0, 1), jit=False)
     expected = plain(np.linspace(0.0, 1.0, 9), 0.7)[1]
     np.testing.assert_allclose(float(first[0]), expected, rtol=1e-12)
     assert first[:3] == second[:3]
