@@ -63,9 +63,27 @@ def moved(at: Problem, direction: Sequence, step: float) -> tuple:
     return tuple(args)
 
 
-def difference(at: Problem, direction: Sequence, first: float = 1e-3) -> float:
+#: Where differences start from. A program with kinks (a limiter, a thousand rectifiers) needs small
+#: steps, so that few of them are crossed; others are known best from large ones.
+STEPS = (1e-3, 1e-5, 1e-7)
+ENOUGH = 1e-9
+
+
+def difference(at: Problem, direction: Sequence, steps: Sequence[float] = STEPS) -> float:
     """The derivative of the objective, run by plain Python and NumPy, along a direction: Ridders'
-    extrapolation of central differences."""
+    extrapolation of central differences, from the first of `steps` that does, else the best."""
+    best, error = np.nan, np.inf
+    for first in steps:
+        found, gap = _extrapolated(at, direction, first)
+        if gap < error:
+            best, error = found, gap
+        if error <= ENOUGH * abs(best):
+            break
+    return best
+
+
+def _extrapolated(at: Problem, direction: Sequence, first: float) -> tuple[float, float]:
+    """The derivative, and an estimate of its error."""
     objective = at.case.objective()
     above: list[float] = []
     best, error = np.nan, np.inf
@@ -81,7 +99,7 @@ def difference(at: Problem, direction: Sequence, first: float = 1e-3) -> float:
                 if gap < error:
                     best, error = row[-1], gap
             above = row
-    return best
+    return best, error
 
 
 def inner(a: Sequence, b: Sequence) -> float:
