@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from s2s_ad.api_errors import check_option
-from s2s_ad.ir.core import Func, Region
+from s2s_ad.ir.core import Func
 from s2s_ad.ir.verify import verify
 from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.buffers import buffers
@@ -81,7 +81,7 @@ def stages(
     derive = {
         "primal": (),
         "jvp": (Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),),
-        "grad": (Stage("transpose", lambda funcs: (_without_value(gradient(*funcs)),)),),
+        "grad": (Stage("transpose", lambda funcs: (gradient(*funcs, value=False),)),),
         "value_and_grad": (Stage("transpose", lambda funcs: (gradient(*funcs),)),),
         "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert)),),
     }
@@ -110,12 +110,6 @@ def _inside_transpose(wrt: Sequence[int], invert: bool) -> dict[str, Stage]:
         "jvp": Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),
         "tape": Stage("tape", lambda funcs: (vjp(*funcs, wrt, invert)[0],)),
     }
-
-
-def _without_value(func: Func) -> Func:
-    """A gradient function without its first result."""
-    body = Region(func.params, func.body.eqns, func.results[1:])
-    return func.with_(body=body, result_names=func.result_names[1:])
 
 
 _observers: ContextVar[tuple[Observer, ...]] = ContextVar("observers", default=())

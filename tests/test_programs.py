@@ -25,6 +25,7 @@ from tests.programs import (
     numbers,
     objects,
     ode,
+    reruns,
     statements,
     statistics,
     stencils,
@@ -35,7 +36,11 @@ NAMED = [
     for m in (ode, inplace, stencils, linalg, statistics, control, calls, mutation, objects, lists)
     for p in m.PROGRAMS
 ]
-BROAD = [p for m in (elementwise, arrays, language, statements, loops, numbers) for p in m.PROGRAMS]
+BROAD = [
+    p
+    for m in (elementwise, arrays, language, statements, loops, reruns, numbers)
+    for p in m.PROGRAMS
+]
 #: The programs that are compiled in every run; the others' compilations are slow tests.
 COMPILED = """
     van_der_pol lotka_volterra newton_sqrt running_product recurrence jacobi_2d gauss_seidel

@@ -4,23 +4,30 @@ For every scope (the body of a loop, or the function) the values that the revers
 the sinks of a graph whose edges are the equations that may be evaluated again. What is at hand for
 nothing (the loop index, values from outside, arrays that are put back) separates it from nothing;
 the rest is cut at the least number of bytes. What is cut is saved, once per iteration.
+
+A loop inside a loop may be run again when the outer one is reversed (rerun.py): its results can
+then be evaluated again like those of an equation, and what its body saves is kept for one run only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from s2s_ad.analysis.chains import Chain
 from s2s_ad.analysis.inversion import jumps
-from s2s_ad.analysis.mincut import vertex_cut
-from s2s_ad.analysis.program import Node, Program
-from s2s_ad.ir.core import Eqn, Var, eqn_free_vars
+from s2s_ad.analysis.mincut import INFINITE, vertex_cut
+from s2s_ad.analysis.program import LOOPS, Node, Program
+from s2s_ad.analysis.rerun import effort, inside, needed, operands, shown
+from s2s_ad.ir.core import Atom, Eqn, Var, eqn_free_vars
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import DTYPES
 
 #: Stand-ins for what is only known at run time, used to compare plans.
 TRIPS, EXTENT = 64, 100
+#: What it costs to keep a byte in memory that is used again soon; for good, it costs 1.
+REUSED = 0.125
 
 Needs = dict[Var, int]  # variable -> the last position, in its region, at which it is asked for
 
@@ -28,33 +35,66 @@ Needs = dict[Var, int]  # variable -> the last position, in its region, at which
 @dataclass
 class Plan:
     """`saved` lists, for every scope, the variables that are saved; `restored` are the versions of
-    arrays that are put back; `cost` is an estimate in bytes."""
+    arrays that are put back; `again` holds the bodies of the loops that are run again, and which of
+    their results are asked for; `rounded` says that what is put back may differ by rounding; `cost`
+    is an estimate in bytes."""
 
     saved: dict[Node, list[Var]] = field(default_factory=dict)
     restored: frozenset[Var] = frozenset()
+    again: dict[Node, set[Var]] = field(default_factory=dict)
+    rounded: bool = False
     cost: float = 0.0
 
     def is_saved(self, program: Program, v: Var) -> bool:
         return v in self.saved.get(program.home[v].scope, ())
 
+    def holder(self, scope: Node) -> Node | None:
+        """The innermost loop that is run again around (or with) the body `scope`: every run of it
+        has its own tapes."""
+        return next((n for n in reversed(scope.loops()) if n in self.again), None)
 
-def make_plan(program: Program, needs: Needs, restored: Iterable[Chain]) -> Plan:
-    """The cheapest plan for `needs`, with these chains put back."""
-    return _Planner(program, dict(needs), list(restored)).run()
+    def kept_by(self, holder: Node | None) -> list[Var]:
+        """What is saved in every run of a loop; with None, for good."""
+        return [v for s, own in self.saved.items() if self.holder(s) is holder for v in own]
+
+
+def make_plan(
+    program: Program,
+    needs: Needs,
+    restored: Iterable[Chain],
+    again: Mapping[Node, bool] = MappingProxyType({}),
+    results: Iterable[Atom] = (),
+) -> Plan:
+    """The cheapest plan for `needs`, with these chains put back and the loops `again` run again:
+    for what they compute within, and, where it says so, for their results too. `results` are those
+    of the function that are wanted; they matter for what is run again only."""
+    return _Planner(program, dict(needs), list(restored), again, results).run()
 
 
 class _Planner:
-    def __init__(self, program: Program, needs: Needs, restored: list[Chain]) -> None:
-        self.program, self.needs = program, needs
+    def __init__(
+        self,
+        program: Program,
+        needs: Needs,
+        restored: list[Chain],
+        again: Mapping[Node, bool],
+        results: Iterable[Atom],
+    ) -> None:
+        self.program, self.needs, self.results = program, needs, list(results)
+        self.again = again
         self.chain_of = {v: c for c in restored for v in c.versions}
-        self.plan = Plan(restored=frozenset(self.chain_of))
+        self.plan = Plan(restored=frozenset(self.chain_of), again={n: set() for n in again})
         undone = (w for c in restored for w in c.writes if w in program.undo)
-        self.rounded = any(w.out.type.is_float for w in undone)
+        self.plan.rounded = any(w.out.type.is_float for w in undone)
 
     def run(self) -> Plan:
         scopes = {n.scope: None for n in self.program.nodes.values() if n.kind != "cond"}
         for scope in sorted(scopes, key=lambda n: -n.depth):
             self._scope(scope)
+            if scope in self.plan.again:
+                self._ask_operands(scope)
+        if self.plan.again:
+            self.plan.cost += self._computed_twice()
         return self.plan
 
     # -- questions
@@ -88,11 +128,32 @@ class _Planner:
             return False
         return self._current(v, position)
 
-    def _again(self, eqn: Eqn | None) -> bool:
-        """True where an equation may be evaluated again."""
-        if eqn is None or not PRIMS[eqn.prim].cheap or eqn.regions:
+    def _counts(self, v: Var) -> bool:
+        """True for the number of iterations of a loop that is run again. It is never saved: it must
+        be that of the run whose tapes are read, and rounding may make two runs differ."""
+        eqn = self.program.definition.get(v)
+        if eqn is None or eqn.prim not in LOOPS:
             return False
-        return not (self.rounded and jumps(eqn))
+        count = eqn.params.get("counter", 0 if eqn.params.get("exit") else None)
+        again = self.program.nodes[eqn.regions[-1]] in self.again
+        return again and count is not None and eqn.outs[count] is v
+
+    def _again(self, v: Var) -> bool:
+        """True where the equation of `v` may be evaluated again."""
+        eqn = self.program.definition.get(v)
+        if eqn is None:
+            return False
+        if eqn.prim in LOOPS:
+            return self._counts(v) or self.again.get(self.program.nodes[eqn.regions[-1]], False)
+        return PRIMS[eqn.prim].cheap and not (self.plan.rounded and jumps(eqn))
+
+    def _inputs(self, v: Var) -> list[Var]:
+        """What is read when the equation of `v` is evaluated again."""
+        eqn = self.program.definition[v]
+        if not eqn.regions:
+            return eqn_free_vars(eqn)
+        node = self.program.nodes[eqn.regions[-1]]
+        return operands(self.program, node, (v, *self.plan.kept_by(node)))
 
     # -- one scope
 
@@ -100,14 +161,18 @@ class _Planner:
         positions = {v: p for v, p in self.needs.items() if self.program.home[v].scope is scope}
         inputs, leaves = self._graph(scope, positions)
         asked = [v for v in self.needs if self.program.home[v].scope is scope]
-        costs = {v: _bytes(v) for v in positions}
+        costs = {v: INFINITE if self._counts(v) else _bytes(v) for v in positions}
         leaves = {v for v in leaves if not self._at_hand(v, positions[v])}
         sinks = [v for v in asked if not self._at_hand(v, positions[v])]
+        if any(costs[v] == INFINITE for v in leaves):
+            self.plan.cost = INFINITE  # no plan
+            return
         cut = vertex_cut(inputs, costs, leaves, sinks)
         order = {v: k for k, v in enumerate(self.program.home)}
         if cut:
             self.plan.saved[scope] = sorted(cut, key=order.__getitem__)
-        self.plan.cost += sum(map(_bytes, cut)) * TRIPS**scope.depth
+        price = 1.0 if self.plan.holder(scope) is None else REUSED
+        self.plan.cost += price * sum(map(_bytes, cut)) * TRIPS**scope.depth
         self._ask_outer(scope, sinks, cut, inputs, positions)
 
     def _graph(self, scope: Node, positions: Needs) -> tuple[dict[Var, list[Var]], set[Var]]:
@@ -118,12 +183,11 @@ class _Planner:
         todo = sorted(positions, key=program.defined_at)
         while todo:
             v = todo.pop()
-            eqn = program.definition.get(v)
-            if self._at_hand(v, positions[v]) or not self._again(eqn):
+            if self._at_hand(v, positions[v]) or not self._again(v):
                 leaves.add(v)
                 continue
             leaves.discard(v)
-            places = [(u, self._place(u, v, positions[v])) for u in eqn_free_vars(eqn)]
+            places = [(u, self._place(u, v, positions[v])) for u in self._inputs(v)]
             if any(u in self.chain_of and not self._current(u, at) for u, at in places):
                 inputs[v] = []
                 leaves.add(v)
@@ -164,12 +228,40 @@ class _Planner:
             if v in seen or v in cut or self._at_hand(v, positions[v]):
                 continue
             seen.add(v)
-            for u in eqn_free_vars(self.program.definition[v]):
+            eqn = self.program.definition[v]
+            if eqn.regions:
+                self.plan.again[self.program.nodes[eqn.regions[-1]]].add(v)
+            for u in self._inputs(v):
                 if self._in_graph(u, scope):
                     todo.append(u)
                 elif self.program.home[u].scope is not scope:
                     at = self._place(u, v, positions[v])
                     self.needs[u] = max(at, self.needs.get(u, -1))
+
+    # -- loops that are run again
+
+    def _ask_operands(self, node: Node) -> None:
+        """A loop is run again, at the latest, right before it is reversed."""
+        kept = self.plan.kept_by(node)
+        if any(v.type.is_array for v in kept):
+            self.plan.cost = INFINITE  # tapes of arrays are made once, before all loops
+        position = self.program.end[node.eqn]
+        for u in operands(self.program, node, kept):
+            at = self._place(u, node.eqn.outs[0], position)
+            self.needs[u] = max(at, self.needs.get(u, -1))
+
+    def _computed_twice(self) -> float:
+        """What it takes to compute again what the forward sweep computes as well."""
+        results = [a for a in self.results if isinstance(a, Var)]
+        first = needed(self.program, (*results, *shown(self.program), *self.plan.kept_by(None)))
+        total = 0.0
+        for node, outs in self.plan.again.items():
+            for v in needed(self.program, (*outs, *self.plan.kept_by(node)), node.eqn):
+                eqn = self.program.definition.get(v)
+                if v in first and eqn is not None and inside(self.program, v, node.eqn):
+                    depth = self.program.home[v].scope.depth
+                    total += effort(eqn, EXTENT) * TRIPS**depth
+        return total
 
 
 def _bytes(v: Var) -> float:

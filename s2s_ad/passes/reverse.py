@@ -15,9 +15,11 @@ from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
 from s2s_ad.passes.putback import overwritten, undone
+from s2s_ad.passes.rerun import run_again
 from s2s_ad.passes.tape import (
     Forward,
     key_home,
+    loops_of,
     ordinal,
     product,
     start_and_step,
@@ -35,8 +37,8 @@ class ExtentError(S2SError):
 @dataclass
 class Frame:
     """A region of the primal being reversed. `env` maps its variables to their values in the
-    reverse sweep, `ct` its linear variables to their cotangents; `position` is where the reversal
-    is."""
+    reverse sweep, `ct` its linear variables to their cotangents; `again` holds the tapes of its
+    loops that have been run again; `position` is where the reversal is."""
 
     node: Node
     b: Builder
@@ -44,6 +46,7 @@ class Frame:
     env: dict[Var, Atom] = field(default_factory=dict)
     ct: dict[Var, Atom] = field(default_factory=dict)
     tops: dict[object, Atom] = field(default_factory=dict)
+    again: dict[Node, Forward] = field(default_factory=dict)
     position: int = -1
 
 
@@ -59,16 +62,20 @@ class Reverse:
         self.needs: Needs = {}
         self.dims: dict[tuple[Var, int], Eqn] = {}
         if ahead is not None:
-            self.frame.tops = {key: ahead.state[key] for key in self._positions()}
+            self.frame.tops = {key: ahead.state[key] for key in positions(ahead)}
 
     @property
     def b(self) -> Builder:
         return self.frame.b
 
     def _positions(self) -> list[object]:
-        """What the reverse sweep counts down: positions on stacks, and the ends of flat tapes."""
-        keys = self.ahead.state if self.ahead is not None else ()
-        return [k for k in keys if isinstance(k, Node) or (isinstance(k, tuple) and k[0] == "end")]
+        """What the reverse sweep counts down here."""
+        found = [] if self.ahead is None else positions(self.ahead)
+        frame: Frame | None = self.frame
+        while frame is not None:
+            found += [key for ahead in frame.again.values() for key in positions(ahead)]
+            frame = frame.parent
+        return found
 
     def run(self, seeds: Sequence[tuple[Var, Atom]]) -> None:
         """Reverse everything, from the cotangents of the tangents in `seeds`."""
@@ -109,6 +116,9 @@ class Reverse:
         if frame.node.kind == "root":
             return a
         eqn = self.program.definition[a]
+        if eqn.prim in LOOPS and self.program.nodes[eqn.regions[-1]] in self.plan.again:
+            self._run_again(self.program.nodes[eqn.regions[-1]], frame)
+            return frame.env[a]
         if eqn.regions or not PRIMS[eqn.prim].cheap:
             raise AssertionError(f"the plan neither saves {a} nor lets it be computed again")
         ins = tuple(map(self._from(frame), eqn.ins))
@@ -117,19 +127,36 @@ class Reverse:
             frame.b.append(eqn.with_(outs=(out,), ins=ins, role=ADJOINT))
         return out
 
+    def _run_again(self, node: Node, frame: Frame) -> None:
+        """Run a loop of the region of `frame` again, unless that has been done."""
+        if node not in frame.again:
+            results, ahead = run_again(self.program, self.plan, node, self._from(frame), frame.b)
+            frame.env.update(results)
+            frame.again[node] = ahead
+            frame.tops.update((key, ahead.state[key]) for key in positions(ahead))
+
+    def _ahead(self, scope: Node, frame: Frame) -> Forward:
+        """The sweep that has the tapes of `scope`."""
+        holder = self.plan.holder(scope)
+        while holder is not None and holder not in frame.again:
+            frame = frame.parent
+        return self.ahead if holder is None else frame.again[holder]
+
     def _read_tape(self, a: Var, frame: Frame) -> Atom:
-        tape, scope = self.ahead.state[a], frame.node.scope
+        scope = frame.node.scope
+        ahead = self._ahead(scope, frame)
+        tape = ahead.state[a]
         if scope.kind == "root":
             return tape
-        if scope in self.ahead.stacks:
+        if scope in ahead.stacks:
             indices = [self._top(scope, frame)]
         else:
             look = self._from(frame)
             indices = [
                 ordinal(frame.b, look(self.program.index_of(n)), *map(look, start_and_step(n)))
-                for n in scope.loops()
+                for n in loops_of(self.plan, scope)
             ]
-        if ("end", a) in self.ahead.state:
+        if ("end", a) in ahead.state:
             return self._read_piece(a, frame, indices)
         spec = tape_spec(indices, a)
         return frame.b.emit("load", tape, *indices, spec=spec, name=a.name, type=a.type)
@@ -340,6 +367,8 @@ class Reverse:
         linear = [s for s in slots if self.program.is_linear(s[1])]
         cts = [self.frame.ct.pop(out, None) for *_, out in linear]
         live, captured = self._reach(eqn, linear, cts)
+        if live and self.program.nodes[eqn.regions[-1]] in self.plan.again:
+            self._run_again(self.program.nodes[eqn.regions[-1]], self.frame)
         backs = [s for s in slots if {s[1], s[3]} <= self.plan.restored]  # not where one starts
         tops = self._stacks_in(eqn)
         if not live and not backs and not tops:
@@ -480,6 +509,12 @@ class Context:
         whole = frame.ct[a] if a in frame.ct else self._reverse._zero(a)
         out = self.b.emit("accum", whole, ct.atom, *ats, spec=spec, name=bar(a), type=a.type)
         frame.ct[a] = out
+
+
+def positions(ahead: Forward) -> list[object]:
+    """What is counted down: positions on stacks, and the ends of flat tapes."""
+    keys = ahead.state
+    return [k for k in keys if isinstance(k, Node) or (isinstance(k, tuple) and k[0] == "end")]
 
 
 def _around(scope: Node) -> list[Node]:

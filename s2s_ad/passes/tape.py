@@ -113,11 +113,22 @@ class Forward:
     growing: set[Node] = field(default_factory=set)
 
 
-def forward(program: Program, plan: Plan) -> Forward:
-    """The primal equations of `program`, with the saves of `plan`."""
-    sweep = Forward(Builder())
-    _Sweep(program, plan, sweep).region(program.root, sweep.builder)
-    return sweep
+def forward(program: Program, plan: Plan, again: Node | None = None) -> Forward:
+    """The primal equations of `program`, with the saves of `plan`; with `again`, only those of a
+    loop that is run again, given by its body."""
+    out = Forward(Builder())
+    sweep = _Sweep(program, plan, out, again)
+    if again is None:
+        sweep.region(program.root, out.builder)
+    else:
+        sweep.loop(again.eqn, out.builder)
+    return out
+
+
+def loops_of(plan: Plan, scope: Node) -> list[Node]:
+    """The loops whose iterations the tapes of `scope` are indexed by, outermost first."""
+    loops, holder = scope.loops(), plan.holder(scope)
+    return loops if holder is None else loops[loops.index(holder) :]
 
 
 def ordinal(b: Builder, index: Atom, start: Atom, step: Atom) -> Atom:
@@ -151,8 +162,8 @@ def trip_count(b: Builder, start: Atom, stop: Atom, step: Atom) -> Atom:
 
 
 class _Sweep:
-    def __init__(self, program: Program, plan: Plan, out: Forward) -> None:
-        self.program, self.plan, self.out = program, plan, out
+    def __init__(self, program: Program, plan: Plan, out: Forward, again: Node | None) -> None:
+        self.program, self.plan, self.out, self.holder = program, plan, out, again
         self.state = out.state
         self.counted: set[Var] = set()  # whose flat tapes are large enough from the start
 
@@ -210,7 +221,7 @@ class _Sweep:
 
     def loop(self, eqn: Eqn, b: Builder) -> None:
         node = self.program.nodes[eqn.regions[-1]]
-        if node.depth == 1:
+        if node is self.holder or (self.holder is None and node.depth == 1):
             self.allocate(node, b)
         keys = [key for key in self.state if self._inside(key, node)]
         inits = [self.state[key] for key in keys]
@@ -248,10 +259,14 @@ class _Sweep:
 
     def allocate(self, outermost: Node, b: Builder) -> None:
         """The tapes of all scopes in a nest of loops, before the outermost one."""
-        inside = [s for s in self.plan.saved if s.loops()[:1] == [outermost]]
+        inside = [
+            s
+            for s in self.plan.saved
+            if self.plan.holder(s) is self.holder and outermost in s.loops()
+        ]
         for scope in sorted(inside, key=lambda s: s.depth):
             trips = self._trips(scope, outermost, b)
-            if trips is None and scope.depth > 1:
+            if trips is None and len(loops_of(self.plan, scope)) > 1:
                 self.out.stacks.append(scope)
                 self.state[scope] = i64(0)
             total = self._entries(scope, outermost, b) if trips is None else None
@@ -281,7 +296,7 @@ class _Sweep:
     def _trips(self, scope: Node, outermost: Node, b: Builder) -> list[Atom] | None:
         """The trip counts of the loops around `scope`; None where one is not known beforehand."""
         bounds = []
-        for node in scope.loops():
+        for node in loops_of(self.plan, scope):
             if not _runs_to_its_end(node):
                 return None
             if not all(self._outside(a, outermost) for a in node.eqn.ins[:3]):
@@ -295,7 +310,7 @@ class _Sweep:
         """How often the body of `scope` runs in all, or how many elements `v` has there in all,
         counted beforehand by running the loops around it, where their bounds (and the extents) are
         arithmetic on indices; else None."""
-        loops = scope.loops()
+        loops = loops_of(self.plan, scope)
         if not all(map(_runs_to_its_end, loops)):
             return None
 
@@ -369,9 +384,9 @@ class _Sweep:
         return None if None in found else found
 
     def save(self, v: Var, b: Builder) -> None:
-        if not self.plan.is_saved(self.program, v):
-            return
         scope = self.program.home[v].scope
+        if not self.plan.is_saved(self.program, v) or self.plan.holder(scope) is not self.holder:
+            return
         if scope.kind == "root":
             self.state[v] = v
         elif ("end", v) in self.state:
@@ -382,7 +397,8 @@ class _Sweep:
     def _indices(self, scope: Node, b: Builder) -> list[Atom]:
         if scope in self.state:
             return [self.state[scope]]
-        return [ordinal(b, self.program.index_of(n), *start_and_step(n)) for n in scope.loops()]
+        loops = loops_of(self.plan, scope)
+        return [ordinal(b, self.program.index_of(n), *start_and_step(n)) for n in loops]
 
     def _write(self, key: object, v: Atom, scope: Node, at: list[Atom], b: Builder) -> None:
         """One entry of a tape."""

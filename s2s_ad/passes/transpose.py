@@ -13,12 +13,14 @@ once to learn what is asked for, from which the plan is made (analysis/plan.py),
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 from s2s_ad.analysis.chains import Chain, chains
 from s2s_ad.analysis.inversion import undoable
 from s2s_ad.analysis.plan import Needs, Plan, make_plan
-from s2s_ad.analysis.program import Program
+from s2s_ad.analysis.program import Node, Program
+from s2s_ad.analysis.rerun import rerunnable
 from s2s_ad.ir.build import Builder, number
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, clone, free_vars
 from s2s_ad.passes.dce import dce
@@ -28,14 +30,17 @@ from s2s_ad.passes.reverse import Reverse
 from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
 
 
-def grad(func: Func, wrt: Sequence[int], result: int = 0, invert: bool = False) -> Func:
-    """One function with all of `func`'s results and then the gradients of its scalar `result` with
-    respect to the parameters `wrt`. It never writes to its arguments. `invert` allows it to invert
-    updates of floating-point variables, with rounding, instead of saving these."""
-    seed = number(1, func.results[result].type.dtype)
-    sweeps = _Sweeps(func, wrt, {result: seed}, invert)
-    body = Region(func.params, sweeps.eqns(), (*sweeps.primal_results, *sweeps.gradients))
-    return Func(f"{func.name}_grad", body, names_of(func) + _bars(func, wrt))
+def grad(func: Func, wrt: Sequence[int], invert: bool = False, value: bool = True) -> Func:
+    """One function with all of `func`'s results and then the gradients of the first, a scalar, with
+    respect to the parameters `wrt`; without that first result where `value` is false. It never
+    writes to its arguments. `invert` allows it to invert updates of floating-point variables, with
+    rounding, instead of saving these."""
+    seed = number(1, func.results[0].type.dtype)
+    first = 0 if value else 1
+    sweeps = _Sweeps(func, wrt, {0: seed}, invert, first)
+    results = (*sweeps.primal_results[first:], *sweeps.gradients)
+    names = names_of(func)[first:] + _bars(func, wrt)
+    return Func(f"{func.name}_grad", Region(func.params, sweeps.eqns(), results), names)
 
 
 def vjp(func: Func, wrt: Sequence[int], invert: bool = False) -> tuple[Func, Func]:
@@ -66,14 +71,20 @@ def _bars(func: Func, wrt: Sequence[int]) -> tuple[str, ...]:
 
 class _Sweeps:
     """The forward and the reverse sweep of a function, which share variables. `cotangents` are
-    given for some of its results, by index."""
+    given for some of its results, by index; the results before `first` are not wanted."""
 
     def __init__(
-        self, func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom], invert: bool
+        self,
+        func: Func,
+        wrt: Sequence[int],
+        cotangents: Mapping[int, Atom],
+        invert: bool,
+        first: int = 0,
     ) -> None:
         self.func = func
         start, seeded = _linearised(func, wrt, cotangents)
-        program, plan = _plan(start, seeded, invert)
+        wanted = start.func.results[first : len(func.results)]
+        program, plan = _plan(start, seeded, invert, wanted)
         self.ahead: Forward = forward(program, plan)
         self.primal_results = program.func.results[: len(func.results)]
         self.back = Builder(role=ADJOINT)
@@ -118,9 +129,11 @@ def _linearised(
 Seeds = list[tuple[Var, Atom]]
 
 
-def _plan(program: Program, seeds: Seeds, invert: bool) -> tuple[Program, Plan]:
-    """The best plan found: variables are inverted, and then arrays put back, one after the other,
-    where that saves memory."""
+def _plan(
+    program: Program, seeds: Seeds, invert: bool, results: Sequence[Atom]
+) -> tuple[Program, Plan]:
+    """The best plan found: variables are inverted, arrays put back, and loops run again, one after
+    the other, where that saves memory."""
     best = make_plan(program, _needs(program, (), seeds), ())
     chosen: list[Chain] = []
     if best.cost == 0:
@@ -132,7 +145,32 @@ def _plan(program: Program, seeds: Seeds, invert: bool) -> tuple[Program, Plan]:
         trial, plan = _with_chains(program, [chain, *chosen], seeds)
         if plan.cost < best.cost:
             program, best, chosen = trial, plan, [chain, *chosen]
+    if not best.rounded:
+        best = _with_reruns(program, best, chosen, seeds, results)
     return program, best
+
+
+def _with_reruns(
+    program: Program, best: Plan, chosen: list[Chain], seeds: Seeds, results: Sequence[Atom]
+) -> Plan:
+    """The plan with loops run again, the outermost first, with or without their results."""
+    nodes = rerunnable(program, best.kept_by(None), best.restored)
+    if not nodes:
+        return best
+    restored = _restored(program, chosen)
+    needs = _needs(program, restored, seeds)
+    again: dict[Node, bool] = {}
+    for node, whole in itertools.product(nodes, (True, False)):
+        wanted = {**again, node: whole}
+        trial = make_plan(program, needs, restored, wanted, results)
+        if trial.cost < best.cost:
+            best, again = trial, wanted
+    return best
+
+
+def _restored(program: Program, wanted: list[Chain]) -> list[Chain]:
+    """The chains of this version of the program that are those wanted."""
+    return [c for c in chains(program) if any(c.versions & w.versions for w in wanted)]
 
 
 def _with_chains(program: Program, wanted: list[Chain], seeds: Seeds) -> tuple[Program, Plan]:
@@ -141,7 +179,7 @@ def _with_chains(program: Program, wanted: list[Chain], seeds: Seeds) -> tuple[P
     for chain in wanted:
         func = with_logs(func, chain, program.undo)
     trial = program.of(func)
-    restored = [c for c in chains(trial) if any(c.versions & w.versions for w in wanted)]
+    restored = _restored(trial, wanted)
     return trial, make_plan(trial, _needs(trial, restored, seeds), restored)
 
 
