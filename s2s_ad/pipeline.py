@@ -1,7 +1,7 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower ─ rows) ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower ─ rows) ─ upwards ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -32,6 +32,7 @@ from s2s_ad.passes.parallel import parallel
 from s2s_ad.passes.rows import rows
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.passes.transpose import grad, vjp
+from s2s_ad.passes.upwards import upwards
 
 Funcs = tuple[Func, ...]
 #: Called after every stage with its name, what it gave, and the seconds it took.
@@ -90,6 +91,7 @@ def stages(
         Stage("lower", each(lower, simplify, cse, dce)),
         Stage("rows", each(rows, simplify, dce)),
     )
+    turned = Stage("upwards", each(upwards, simplify, dce))
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
@@ -98,6 +100,7 @@ def stages(
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
         *(loops if kernel else ()),
+        turned,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,
         *reuse,

@@ -32,9 +32,9 @@ def total_grad(x):
     # for i in prange(len(x)):
     for i1 in prange(n):
         # s += np.sin(x[i]) * x[i]
-        t3 = x[i1]
-        t4 = np.sin(t3)
-        x_bar[i1] += t1 * t4 + t1 * t3 * np.cos(t3)
+        t2 = x[i1]
+        t3 = np.sin(t2)
+        x_bar[i1] += t1 * t3 + t1 * t2 * np.cos(t2)
     return s * s, x_bar
 
 
@@ -70,8 +70,7 @@ def stencil_grad(x):
 
     # reverse sweep
     x_bar = np.zeros(n)
-    stop = n - 1
-    trips = stop - 1
+    trips = n - 2
     t4 = get_num_threads()
     parts = max(min(t4 * 2, trips // 3), 1)
     # for i in prange(1, len(x) - 1):
@@ -127,30 +126,29 @@ def matvec_grad(A, x):
     # reverse sweep
     A_bar = np.zeros((n, n1))
     x_bar = np.zeros(n2)
-    t2 = n1 - 1
     work = n * n1
-    n1 = x_bar.shape[0]
-    size = max(4 * n1, 1)
+    n2 = x_bar.shape[0]
+    size = max(4 * n2, 1)
     parts = max(min(get_num_threads(), work // size), 1)
-    x_bar_parts = np.empty((parts, n1))
+    x_bar_parts = np.empty((parts, n2))
     # for i in prange(A.shape[0]):
     for part in prange(parts):
         first = max(part * n // parts, 0)
         last = (part + 1) * n // parts
-        x_bar1 = np.zeros(n1)
+        x_bar1 = np.zeros(n2)
         for i in range(first, last):
             # y[i] = s
             s_bar = y_bar[i]
             y_bar[i] = 0.0
             # for j in range(A.shape[1]):
-            for j in range(t2, -1, -1):
+            for j in range(n1):
                 # s += A[i, j] * x[j]
                 x_bar1[j] += s_bar * A[i, j]
                 A_bar[i, j] += s_bar * x[j]
         x_bar_parts[part] = x_bar1
     # for i in prange(A.shape[0]):
     for part in range(parts):
-        for i in range(n1):
+        for i in range(n2):
             x_bar[i] += x_bar_parts[part, i]
     return t, A_bar, x_bar
 
