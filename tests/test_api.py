@@ -331,7 +331,7 @@ def test_observers_see_every_pass() -> None:
     seen: list[str] = []
     with pipeline.observing(lambda name, funcs, seconds: seen.append(name)):
         grad(area, **NOT_COMPILED)(3.0, 2.0)
-    names = "frontend simplify transpose bounds optimise inplace parallel"
+    names = "frontend simplify transpose bounds optimise upwards inplace parallel"
     assert seen == names.split()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable, Mapping
+from types import MappingProxyType
 
 INFINITE = float("inf")
 
@@ -13,15 +14,21 @@ def vertex_cut(
     costs: Mapping[Hashable, float],
     sources: Iterable[Hashable],
     sinks: Iterable[Hashable],
+    efforts: Mapping[Hashable, float] = MappingProxyType({}),
 ) -> set[Hashable]:
     """The cheapest set of vertices that separates `sources` from `sinks`.
 
     `inputs[v]` are the vertices v is computed from; `costs` are non-negative. Vertices of
-    infinite cost are never cut. Among equally cheap cuts the one nearest to the sinks is taken (the
+    infinite cost are never cut. `efforts` are paid for vertices between the cut and the sinks,
+    which are computed again. Among equally cheap cuts the one nearest to the sinks is taken (the
     least to compute again). Edmonds-Karp on the graph with every vertex split in two.
 
     >>> sorted(vertex_cut({"y": "ab", "z": "y"}, dict(a=8, b=8, y=8, z=8), "ab", "z"))
     ['z']
+    >>> sorted(vertex_cut({"y": "x", "z": "y"}, dict(x=4, y=8, z=16), "x", "z"))
+    ['x']
+    >>> sorted(vertex_cut({"y": "x", "z": "y"}, dict(x=4, y=8, z=16), "x", "z", dict(y=24)))
+    ['y']
     """
     capacity: dict[Hashable, dict[Hashable, float]] = {}
 
@@ -34,6 +41,8 @@ def vertex_cut(
     for v, parents in inputs.items():
         for parent in set(parents):
             edge(("out", parent), ("in", v), INFINITE)
+    for v, c in efforts.items():
+        edge("source", ("in", v), c)
     for v in set(sources):
         edge("source", ("in", v), INFINITE)
     for v in set(sinks):

@@ -19,7 +19,7 @@ from s2s_ad.analysis.chains import Chain
 from s2s_ad.analysis.inversion import jumps
 from s2s_ad.analysis.mincut import INFINITE, vertex_cut
 from s2s_ad.analysis.program import LOOPS, Node, Program
-from s2s_ad.analysis.rerun import effort, inside, needed, operands, shown
+from s2s_ad.analysis.rerun import EFFORT, effort, inside, needed, operands, shown
 from s2s_ad.ir.core import Atom, Eqn, Var, eqn_free_vars
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import DTYPES
@@ -28,6 +28,8 @@ from s2s_ad.ir.types import DTYPES
 TRIPS, EXTENT = 64, 100
 #: What it costs to keep a byte in memory that is used again soon; for good, it costs 1.
 REUSED = 0.125
+#: From this effort on, a function of a number is rather saved than computed again.
+DEAR = 16.0
 
 Needs = dict[Var, int]  # variable -> the last position, in its region, at which it is asked for
 
@@ -168,12 +170,16 @@ class _Planner:
             self.plan.cost = INFINITE  # no plan
             return
         cut = vertex_cut(inputs, costs, leaves, sinks)
+        efforts = self._efforts(inputs, cut)
+        if efforts:
+            cut = vertex_cut(inputs, costs, leaves, sinks, efforts)
         order = {v: k for k, v in enumerate(self.program.home)}
         if cut:
             self.plan.saved[scope] = sorted(cut, key=order.__getitem__)
         price = 1.0 if self.plan.holder(scope) is None else REUSED
         self.plan.cost += price * sum(map(_bytes, cut)) * TRIPS**scope.depth
-        self._ask_outer(scope, sinks, cut, inputs, positions)
+        seen = self._ask_outer(scope, sinks, cut, positions)
+        self.plan.cost += sum(efforts.get(v, 0.0) for v in seen) * TRIPS**scope.depth
 
     def _graph(self, scope: Node, positions: Needs) -> tuple[dict[Var, list[Var]], set[Var]]:
         """The dataflow graph above the needs. `positions` is extended: each variable's last use."""
@@ -218,10 +224,10 @@ class _Planner:
         scope: Node,
         sinks: list[Var],
         cut: set[Var],
-        inputs: dict[Var, list[Var]],
         positions: Needs,
-    ) -> None:
-        """What is evaluated again in this scope asks for values of the scopes around it."""
+    ) -> set[Var]:
+        """What is evaluated again in this scope asks for values of the scopes around it. Returns
+        it."""
         todo, seen = [v for v in sinks if v not in cut], set()
         while todo:
             v = todo.pop()
@@ -237,6 +243,20 @@ class _Planner:
                 elif self.program.home[u].scope is not scope:
                     at = self._place(u, v, positions[v])
                     self.needs[u] = max(at, self.needs.get(u, -1))
+        return seen
+
+    def _efforts(self, inputs: Mapping[Var, list[Var]], cut: set[Var]) -> dict[Var, float]:
+        """Functions of numbers that take longer to compute again than to save. Only what the
+        forward sweep computes anyway counts, and nothing where a scope needs no tape at all."""
+        if not cut:
+            return {}
+        again = {v: self.program.definition[v] for v in inputs if not v.type.is_array}
+        dear = {v: effort(eqn, EXTENT) for v, eqn in again.items() if eqn.prim in EFFORT}
+        dear = {v: cost for v, cost in dear.items() if cost >= DEAR}
+        if not dear:
+            return {}
+        first = needed(self.program, cut)
+        return {v: cost for v, cost in dear.items() if v in first}
 
     # -- loops that are run again
 
