@@ -164,6 +164,14 @@ def test_nothing_is_parallel_unless_asked_for() -> None:
     assert "prange" not in text  # array code is NumPy's
 
 
+def test_inner_loops_end_where_they_begin_at_least() -> None:
+    """In a prange LLVM knows nothing of what was checked before it."""
+    text = grad(programs.jacobi, parallel=True).source(np.ones((4, 4)), 2, level="kernel")
+    threads, _, alone = text.partition("for i1 in prange(2, ")[2].partition("else:")
+    (end,) = re.findall(r"stop = max\((\w+), 2\)", threads)
+    assert "for j in range(2, stop):" in threads and f"for j in range(2, {end}):" in alone
+
+
 def compiled(fn, wrt, args, runs: int, **options) -> None:
     """Compiled gradients are those of one thread, and the same bits in every run."""
     expected = value_and_grad(fn, wrt=wrt, jit=False)(*args)

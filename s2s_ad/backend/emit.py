@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterable, Sequence
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import Sharing, loop_inits
 from s2s_ad.backend import source as py
-from s2s_ad.backend.expr import BINARY, PRANGE, Expressions, numpy_dtype
+from s2s_ad.backend.expr import APART, BINARY, PRANGE, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.outline import PART, outline
@@ -68,7 +68,8 @@ def emit(
     stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
     which scalars are computed by the functions of `backend.vecmath`; `unordered` are additions and
     products that may be done in any order, which others of these functions say. With `paged`,
-    large arrays are made by the functions of `backend.memory`.
+    large arrays are made by the functions of `backend.memory`, and those that change places go
+    through one of them.
     """
     printer = _Printer(func, jit, vector, unordered, paged)
     return printer.lines.printed(printer.function(doc))
@@ -345,9 +346,19 @@ class _Printer:
         inits, body, used = loop_inits(eqn), eqn.regions[-1], self.carried(eqn)
         params = body.params[len(body.params) - len(inits) :]
         results = body.results[len(body.results) - len(inits) :]
-        targets = [params[k] for k in used]
+        targets, ends = [params[k] for k in used], [results[k] for k in used]
         before = self.moves(targets, [inits[k] for k in used])
-        return before, self.moves(targets, [results[k] for k in used])
+        return before, [*self.moves(targets, ends), *self.apart(targets, ends)]
+
+    def apart(self, params: Sequence[Var], results: Sequence[Atom]) -> list[ast.stmt]:
+        """What tells apart the arrays of a loop that change places, at the end of an iteration."""
+        shares = self.ex.sharing.may_share
+        moved = [
+            py.name(self.name(p))
+            for p, r in zip(params, results)
+            if self.ex.paged and p.type.is_array and any(shares(r, q) for q in params if q is not p)
+        ]
+        return [py.assign(v.id, py.call(APART, v)) for v in moved]
 
     def for_(self, eqn: Eqn) -> list[ast.stmt]:
         (body,) = eqn.regions

@@ -41,8 +41,9 @@ VECTOR_NAMES = {
     ).split()
 }
 
-#: The functions of `backend.memory`, for arrays that are new.
-MEMORY_NAMES = ("paged", "cleared")
+#: The functions of `backend.memory`: for arrays that are new, and for those that change places.
+APART = "apart"
+MEMORY_NAMES = ("paged", "cleared", APART)
 
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
 ANY_ORDER_NAMES = {"add": "vadd", "sub": "vadd", "mul": "vmul"}

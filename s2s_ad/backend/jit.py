@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from s2s_ad.backend.expr import PRANGE
+from s2s_ad.backend.threads import wait_briefly
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.types import DTYPES, Type
 
@@ -63,12 +65,15 @@ def compile_source(
     >>> float(square(3.0))
     9.0
     """
-    function = getattr(load_module(source, filename), name)
+    module = load_module(source, filename)
+    function = getattr(module, name)
     if not jit:
         return _uncompiled(function)
     from s2s_ad.backend.memory import keep_freed_memory  # numba is there by now
 
     keep_freed_memory()
+    if PRANGE in vars(module):
+        wait_briefly()
     return function
 
 

@@ -12,6 +12,17 @@ Any program that has once freed an array of 32 MB has come to the same.
 
 Larger blocks always come from the system. For these `paged(np.empty(shape))` asks for pages of 2 MB
 as NumPy does for its own arrays, and numba does not. `cleared` fills them with zeros besides.
+
+Arrays that change places, as in a double buffer, are `apart`, so that LLVM vectorises what reads
+one and writes the other:
+
+    for step in range(n):
+        … B[i, j] = A[i, j - 1] + A[i, j + 1] …
+        A, B = apart(B), apart(A)
+
+It sees that each of the names may stand for either piece of memory, takes both for one object, and
+then neither proves that the writes do not meet the reads nor asks when running. Of a pointer whose
+origin it does not know it asks.
 """
 
 from __future__ import annotations
@@ -57,6 +68,11 @@ def cleared(a: np.ndarray) -> np.ndarray:
     return a
 
 
+def apart(a: np.ndarray) -> np.ndarray:
+    """`a`, and the compiler forgets where its memory comes from."""
+    return a
+
+
 def _advise(builder: ir.IRBuilder, data: ir.Value, size: ir.Value) -> None:
     """madvise(the pages of a large array, MADV_HUGEPAGE); what it answers does not matter."""
     word = size.type
@@ -70,8 +86,9 @@ def _advise(builder: ir.IRBuilder, data: ir.Value, size: ir.Value) -> None:
         builder.call(madvise, [start, length, ir.IntType(32)(_MADV_HUGEPAGE)])
 
 
-def _compiled(function: Callable[[np.ndarray], np.ndarray], clear: bool) -> None:
-    """What numba makes of `function`."""
+def _compiled(function: Callable[[np.ndarray], np.ndarray], lowering: Callable[..., Any]) -> None:
+    """What numba makes of `function`; `lowering` gets the context, the builder, the array's type
+    and what it is made of."""
 
     @type_callable(function)
     def type_of(context: Any) -> Callable[..., Any]:
@@ -81,14 +98,29 @@ def _compiled(function: Callable[[np.ndarray], np.ndarray], clear: bool) -> None
     def lower(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         kind = signature.return_type
         array = make_array(kind)(context, builder, args[0])
-        item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-        size = builder.mul(array.nitems, array.nitems.type(item))
-        if sys.platform == "linux":
-            _advise(builder, array.data, size)
-        if clear:
-            cgutils.memset(builder, array.data, size, 0)
-        return impl_ret_borrowed(context, builder, kind, args[0])
+        lowering(context, builder, kind, array)
+        return impl_ret_borrowed(context, builder, kind, array._getvalue())
 
 
-_compiled(paged, clear=False)
-_compiled(cleared, clear=True)
+def _paged(context: Any, builder: ir.IRBuilder, kind: types.Array, array: Any) -> ir.Value:
+    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    size = builder.mul(array.nitems, array.nitems.type(item))
+    if sys.platform == "linux":
+        _advise(builder, array.data, size)
+    return size
+
+
+def _cleared(context: Any, builder: ir.IRBuilder, kind: types.Array, array: Any) -> None:
+    cgutils.memset(builder, array.data, _paged(context, builder, kind, array), 0)
+
+
+def _apart(context: Any, builder: ir.IRBuilder, kind: types.Array, array: Any) -> None:
+    """The pointer goes through an empty piece of assembly, in whatever register it is."""
+    pointer = array.data.type
+    nothing = ir.InlineAsm(ir.FunctionType(pointer, [pointer]), "", "=r,0", side_effect=False)
+    array.data = builder.call(nothing, [array.data], attrs=("nounwind", "readnone"))
+
+
+_compiled(paged, _paged)
+_compiled(cleared, _cleared)
+_compiled(apart, _apart)

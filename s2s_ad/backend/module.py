@@ -75,8 +75,9 @@ def emit_module(
     `optional` too, the module also works where numba is not installed. `plain` is more source,
     left uncompiled. With `vector`, loops call the functions of `backend.vecmath`, which a module
     with `optional` does without where s2s_ad is not installed. What is compiled here and now (not
-    `optional`) makes large arrays by `backend.memory`. Else a module imports only numpy, math,
-    numba, and what output needs (logging, sys, warnings), each where it is used. With
+    `optional`) has `backend.memory` make large arrays and tell apart those that change places. Else
+    a module imports only numpy, math, numba, and what output needs (logging, sys, warnings), each
+    where it is used. With
     `fastmath`, the compiler may compute what is equal but for rounding in place of what is written;
     without, it may change the order of NumPy's sums and of those of a reverse sweep, which are
     marked for that (in a module with `optional`, if `vector` too).

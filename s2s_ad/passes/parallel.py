@@ -59,12 +59,25 @@ from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, UNKNOWN, Type
 from s2s_ad.passes.tape import trip_count
 
-#: A loop goes to several threads if it takes so many operations at least (some 30 microseconds).
-WORTH = 300_000
-#: Operations that a function like exp is counted for, and the least iterations of an inner loop
-#: whose number is not known beforehand.
-_FUNCTION, _SOME = 8, 8
-_SIMPLE = frozenset("add sub mul neg abs lt le gt ge eq ne and or not select".split())
+#: A loop goes to several threads if it takes so many operations at least: some 30 microseconds
+#: where it is vectorised, and more where it is not. A thread that comes to a loop takes 2 or 3.
+WORTH = 1_500_000
+#: How many additions cost as much, in vectors: memory that is written and read, a quotient or root,
+#: a function like exp.
+_WRITTEN, _READ, _QUOTIENT, _FUNCTION = 6, 2, 16, 64
+#: The least iterations of an inner loop whose number is not known beforehand.
+_SOME = 8
+_COSTS = {
+    "dim": 0,
+    "load": _READ,
+    "store": _WRITTEN,
+    "accum": _READ + _WRITTEN,
+    **dict.fromkeys("div sqrt floordiv mod fmod".split(), _QUOTIENT),
+}
+_FUNCTIONS = frozenset(
+    "cbrt exp exp2 expm1 log log1p log2 log10 sin cos tan arcsin arccos arctan sinh cosh tanh "
+    "arcsinh arccosh arctanh erf erfc gamma lgamma arctan2 hypot".split()
+)
 #: What a total starts with; the others start with what is there.
 _NEUTRAL = {"add": 0, "mul": 1}
 
@@ -156,7 +169,7 @@ def _emit(run: _Run, carried: Sequence[Carried], b: Builder, outs: tuple[Var, ..
     if all(c.kind == OWN for c in carried) and _is_plain(run.body):
         params = {PARALLEL: PROVED}
         ins = (*run.bounds, *run.loop.ins[3:])
-        b.append(run.loop.with_(outs=outs, ins=ins, params=params, regions=(run.body,)))
+        b.append(run.loop.with_(outs=outs, ins=ins, params=params, regions=(_ordered(run.body),)))
     else:
         _Parts(run, carried, b, outs).emit()
 
@@ -167,6 +180,28 @@ def _is_plain(body: Region) -> bool:
     deep = any(e.prim == "for" for e in body.eqns)
     moves = any(body.params[0] in e.ins for e in body.eqns if PRIMS[e.prim].elementwise)
     return deep or not moves
+
+
+def _ordered(region: Region) -> Region:
+    """`region` with inner loops over elements from 2 on that do not end before they begin. What has
+    been checked around a prange LLVM does not know inside, and such a loop it would not vectorise:
+    `x[i - 1]` counts from the end where i is 0."""
+    eqns: list[Eqn] = []
+    for eqn in region.eqns:
+        eqn = eqn.with_(regions=tuple(map(_ordered, eqn.regions))) if eqn.regions else eqn
+        if eqn.prim == "for" and _starts_late(*eqn.ins[:3]):
+            b = Builder(eqn.loc, eqn.role)
+            start, stop = eqn.ins[:2]
+            stop = b.emit("maximum", stop, start, name="stop")
+            eqns += b.eqns
+            eqn = eqn.with_(ins=(start, stop, *eqn.ins[2:]))
+        eqns.append(eqn)
+    return Region(region.params, tuple(eqns), region.results)
+
+
+def _starts_late(start: Atom, stop: Atom, step: Atom) -> bool:
+    late = isinstance(start, Lit) and start.value > 1 and not isinstance(stop, Lit)
+    return late and step == i64(1)
 
 
 class _Run:
@@ -231,7 +266,8 @@ class _Run:
             loops = [e for e in region.eqns if e.prim == "for"]
             if not loops:
                 return work, cost * here
-            (start, stop, step), region = loops[0].ins[:3], loops[0].regions[0]
+            loop = max(loops, key=lambda e: sum(map(_cost, e.regions[0].eqns)))
+            (start, stop, step), region = loop.ins[:3], loop.regions[0]
             down = step == i64(-1)
             count = self.integer((lin(stop) - lin(start)) * (-1 if down else 1), "work")
             if count is None or step not in (i64(1), i64(-1)):
@@ -376,7 +412,7 @@ class _Parts:
         after = b.emit("add", part, i64(1))
         last = b.emit("floordiv", b.emit("mul", after, self.trips), self.parts, name="last")
         inits = [self._first(b, slot, arrays) for slot in arrays]
-        body = self.body
+        body = _ordered(self.body)
         own, index = [s.param for s in arrays], body.params[0]
         results = tuple(s.result for s in arrays)
         outs = tuple(Var(s.param.name, s.param.type) for s in arrays)
@@ -461,6 +497,6 @@ def _sizes(b: Builder, slot: _Slot) -> list[Atom]:
 def _cost(eqn: Eqn) -> int:
     if eqn.prim == "if":
         return max(sum(map(_cost, r.eqns)) for r in eqn.regions) + 1
-    if PRIMS[eqn.prim].elementwise and eqn.prim not in _SIMPLE:
+    if eqn.prim in _FUNCTIONS or (eqn.prim == "pow" and not isinstance(eqn.ins[1], Lit)):
         return _FUNCTION
-    return 0 if eqn.prim == "dim" else 1
+    return _COSTS.get(eqn.prim, 1)

@@ -4,6 +4,7 @@ pages."""
 from __future__ import annotations
 
 import platform
+import re
 import resource
 import sys
 
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 
 import s2s_ad
-from s2s_ad.backend.memory import LARGE, cleared, keep_freed_memory, paged
+from s2s_ad.backend.emit import emit
+from s2s_ad.backend.memory import LARGE, apart, cleared, keep_freed_memory, paged
+from s2s_ad.ir.text import parse
+from s2s_ad.passes.inplace import inplace
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other rules elsewhere")
 
@@ -29,6 +33,20 @@ def empty(n, m):
 @numba.njit
 def zeros(n, like):
     return cleared(np.empty(n, dtype=like.dtype))
+
+
+@numba.njit(error_model="numpy")
+def averaged(x, steps):
+    n, m = x.shape
+    a, b = np.zeros((n, m)), x.copy()
+    for _ in range(steps):
+        for i in range(1, n - 1):
+            for j in range(m):
+                a[i, j] = 0.5 * (b[i - 1, j] + b[i + 1, j])
+        a, b = b, a
+        a = apart(a)
+        b = apart(b)
+    return b
 
 
 def faults(run) -> int:
@@ -79,3 +97,28 @@ def test_only_compiled_text_uses_it() -> None:
 
     assert s2s_ad.grad(f)(3.0, 4) == 6.0
     assert "memory" not in s2s_ad.grad(f).source(3.0, 4, level="kernel")
+
+
+def test_arrays_that_change_places_are_vectorised() -> None:
+    x = np.random.default_rng(0).standard_normal((5, 30))
+    assert np.array_equal(averaged(x, 3), averaged.py_func(x, 3))
+    (text,) = averaged.inspect_llvm().values()
+    assert "fadd <" in text or "fmul <" in text
+
+
+def test_which_arrays_change_places() -> None:
+    func = parse("""
+func f(x: f64[n], y: f64[n], z: f64[n], k: i64) {
+  a: f64[n], b: f64[n], c: f64[n], d: f64[n] = for 0: i64, k, 1: i64, x, y, z, z {
+    (i: i64, a1: f64[n], b1: f64[n], c1: f64[n], d1: f64[n])
+    c2: f64[n] = store c1, 1.0: f64, i {spec='i'}
+    d2: f64[n] = mul d1, 2.0: f64
+    yield b1, a1, c2, d2
+  }
+  return a, b, c, d
+}
+""")
+    func = inplace(func)
+    found = re.findall(r"(\w+) = apart\((\w+)\)", emit(func, paged=True))
+    assert found == [("a1", "a1"), ("b1", "b1")]
+    assert "apart" not in emit(func)

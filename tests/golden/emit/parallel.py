@@ -170,7 +170,7 @@ def chain_grad(x):
     # reverse sweep
     # return np.sum(np.sin(x) * np.exp(-x * x))
     x_bar = np.empty(n)
-    if n > 8823:
+    if n > 7211:
         for i in prange(n):
             x1 = x[i]
             t = -x1
