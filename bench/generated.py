@@ -21,7 +21,7 @@ def straight(lines: int) -> str:
 
 def mixed(lines: int) -> str:
     """A function `program(x, a)` of so many lines that loops over an array: blocks of a loop, a
-    branch and writes, as longer numerical code has them."""
+    branch and writes, as longer numerical code has them. Its numbers stay moderate."""
     block = (
         "    for i in range(1, n):",
         "        t = np.sin(y[i - 1]) * a + x[i]",
@@ -30,7 +30,7 @@ def mixed(lines: int) -> str:
         "        else:",
         "            y[i] += np.exp(-t * t)",
         "    s += np.sum(y * x) / n",
-        "    a = a * 0.9 + 0.01 * s",
+        "    a = a * 0.9 + 0.05 * np.sin(s)",
     )
     text = ["import numpy as np", "", "", "def program(x, a):", "    n = x.shape[0]"]
     text += ["    y = np.zeros(n)", "    s = 0.0"]

@@ -59,7 +59,7 @@ def emit(
     jit: bool = True,
     vector: Collection[tuple[str, str]] = (),
     unordered: Collection[Eqn] = (),
-    paged: bool = False,
+    native: bool = False,
 ) -> str:
     """The `def` statement of `func`, which must have gone through `inplace`.
 
@@ -67,11 +67,11 @@ def emit(
     bare, several as a tuple. `doc` becomes the docstring. With `jit` what numba cannot compile
     stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
     which scalars are computed by the functions of `backend.vecmath`; `unordered` are additions and
-    products that may be done in any order, which others of these functions say. With `paged`,
-    large arrays are made by the functions of `backend.memory`, and those that change places go
-    through one of them.
+    products that may be done in any order, which others of these functions say. With `native`,
+    arrays are made, told apart where they change places, and matrices multiplied, by functions that
+    are made for compiled code: those of `backend.memory` and `backend.blas`.
     """
-    printer = _Printer(func, jit, vector, unordered, paged)
+    printer = _Printer(func, jit, vector, unordered, native)
     return printer.lines.printed(printer.function(doc))
 
 
@@ -81,12 +81,12 @@ def emit_parts(
     jit: bool = True,
     vector: Collection[tuple[str, str]] = (),
     unordered: Collection[Eqn] = (),
-    paged: bool = False,
+    native: bool = False,
     size: int = PART,
 ) -> list[str]:
     """What `emit` gives, with a long function in parts of about `size` nodes (`backend.outline`):
     the `def` statements of the parts, then of the function that calls them."""
-    printer = _Printer(func, jit, vector, unordered, paged)
+    printer = _Printer(func, jit, vector, unordered, native)
     return list(map(printer.lines.printed, outline(printer.function(""), size)))
 
 
@@ -97,7 +97,7 @@ class _Printer:
         jit: bool,
         vector: Collection[tuple[str, str]],
         unordered: Collection[Eqn],
-        paged: bool,
+        native: bool,
     ) -> None:
         self.func, self.jit = func, jit
         sharing = Sharing(func)
@@ -105,7 +105,7 @@ class _Printer:
         self.names = assign_names(func, self.plan, sharing)
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
         numpy = None if jit else numpy_scalars(func)
-        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, unordered, paged)
+        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, unordered, native)
         self.uses = Counter(region_uses(func.body))
         self.lines = py.Lines()
         self.commented: object = None  # the user's line that the last comment showed
@@ -356,7 +356,7 @@ class _Printer:
         moved = [
             py.name(self.name(p))
             for p, r in zip(params, results)
-            if self.ex.paged and p.type.is_array and any(shares(r, q) for q in params if q is not p)
+            if self.ex.native and p.type.is_array and any(shares(r, q) for q in params if q is not p)
         ]
         return [py.assign(v.id, py.call(APART, v)) for v in moved]
 

@@ -15,7 +15,7 @@ from s2s_ad.ir.types import DTYPES, known_equal
 
 BINARY = {
     "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "div": ast.Div, "floordiv": ast.FloorDiv,
-    "mod": ast.Mod, "dot": ast.MatMult,
+    "mod": ast.Mod,
 }  # fmt: skip
 BITS = {
     "bit_and": ast.BitAnd, "bit_or": ast.BitOr, "bit_xor": ast.BitXor, "shift_left": ast.LShift,
@@ -41,9 +41,10 @@ VECTOR_NAMES = {
     ).split()
 }
 
-#: The functions of `backend.memory`: for arrays that are new, and for those that change places.
+#: The functions of `backend.memory`, which make arrays and tell apart those that change places, and
+#: of `backend.blas`.
 APART = "apart"
-MEMORY_NAMES = ("paged", "cleared", APART)
+MEMORY_NAMES, BLAS_NAMES = (APART, "new_empty", "new_full", "new_zeros"), ("matmul",)
 
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
 ANY_ORDER_NAMES = {"add": "vadd", "sub": "vadd", "mul": "vmul"}
@@ -77,13 +78,13 @@ class Expressions:
         numpy: Set[Var] | None = None,
         vector: Collection[tuple[str, str]] = (),
         unordered: Collection[Eqn] = (),
-        paged: bool = False,
+        native: bool = False,
     ) -> None:
         """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's;
-        `unordered` are additions and products that may be done in any order; with `paged`, large
-        arrays are made by the functions of `backend.memory`."""
+        `unordered` are additions and products that may be done in any order; with `native`,
+        arrays and products are made by the functions of `backend.memory` and `backend.blas`."""
         self.plan, self.names, self.sharing, self.numpy = plan, names, sharing, numpy
-        self.vector, self.unordered, self.paged = vector, unordered, paged
+        self.vector, self.unordered, self.native = vector, unordered, native
 
     def atom(self, a: Atom) -> ast.expr:
         if isinstance(a, Lit):
@@ -171,8 +172,14 @@ class Expressions:
 
     # -- rules
 
+    def product(self, eqn: Eqn) -> ast.expr:
+        left, right = self.atoms(eqn.ins)
+        if self.native:
+            return py.call("matmul", left, right)
+        return py.binary(left, ast.MatMult, right)
+
     def binary(self, eqn: Eqn) -> ast.expr:
-        left, right = self.atoms(eqn.ins) if eqn.prim == "dot" else self.operands(eqn)
+        left, right = self.operands(eqn)
         if eqn in self.unordered:
             right = ast.UnaryOp(ast.USub(), right) if eqn.prim == "sub" else right
             return py.call(ANY_ORDER_NAMES[eqn.prim], left, right)
@@ -334,18 +341,15 @@ class Expressions:
             value, extents = eqn.ins[0], eqn.ins[1:]
             known = value.value if isinstance(value, Lit) else None
             function = {0: "zeros", 1: "ones"}.get(known, "full")
-            if known == 0 and str(known).startswith("-"):
+            if known == 0 and str(known).startswith("-") or self.native and known == 1:
                 function = "full"
-        own = self.paged and not all(isinstance(a, Lit) for a in extents)
-        own_name = {"empty": "paged", "zeros": "cleared"}.get(function) if own else None
-        function = "empty" if own_name else function
-        shape, like = self.shape(extents, function, dtype)
+        shape, like = self.shape(extents, "" if self.native else function, dtype)
         if like:
             function += "_like"
         args = [shape] + ([self.atom(value)] if function.startswith("full") else [])
         typed = dtype == "f64" or like or function == "full"
-        made = py.call(f"np.{function}", *args, **({} if typed else {"dtype": numpy_dtype(dtype)}))
-        return py.call(own_name, made) if own_name else made
+        name = f"new_{function}" if self.native else f"np.{function}"
+        return py.call(name, *args, **({} if typed else {"dtype": numpy_dtype(dtype)}))
 
     def iota(self, eqn: Eqn) -> ast.expr:
         return py.call("np.arange", self.atom(eqn.ins[0]))
@@ -435,6 +439,7 @@ class Expressions:
 _E = Expressions
 _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     **dict.fromkeys(BINARY, _E.binary),
+    "dot": _E.product,
     **dict.fromkeys(COMPARE, _E.compare),
     **dict.fromkeys(("and", "or", "xor"), _E.logic),
     **dict.fromkeys(BITS, _E.bits),

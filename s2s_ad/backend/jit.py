@@ -146,6 +146,7 @@ def load_module(source: str, filename: str | None = None) -> ModuleType:
 def _digest(source: str) -> str:
     versions = (
         _vector_functions(source),
+        _own_lowering() if "from s2s_ad.backend." in source else "",
         _numba_version(),
         np.__version__,
         sys.implementation.name,
@@ -161,6 +162,13 @@ def _vector_functions(source: str) -> str:
     from s2s_ad.backend.vecmath import VARIANT  # numba is imported when something is compiled
 
     return VARIANT
+
+
+@functools.cache
+def _own_lowering() -> str:
+    """The files that say what compiled text calls: it becomes a part of its machine code."""
+    files = [Path(__file__).with_name(f"{name}.py") for name in ("blas", "memory", "vecmath")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @functools.cache

@@ -1,8 +1,17 @@
-"""Memory whose pages are there when it is written.
+"""Arrays that compiled functions make: quickly compiled, and in memory whose pages are there.
 
-A gradient makes arrays, and gives them back when it returns. By default the C library returns them
-to the system, so the next call meets pages that are not there: the first write to each costs more
-than all the arithmetic on it (logsumexp of 80,000 numbers: three quarters of the time).
+    t = np.empty((n, m))        ──▶        t = new_empty((n, m))
+
+`new_empty`, `new_zeros` and `new_full` are NumPy's functions, but lowered here. numba's own cost
+more, in two ways.
+
+To compile: each `np.empty` is a function that numba compiles, with others inside, for every kind of
+shape, and all of them are inlined into the caller; some 0.07 s for each array. Here an array is a
+call of `_allocate`, a function that a module has once.
+
+To run: a gradient makes arrays, and gives them back when it returns. By default the C library gives
+them to the system, so the next call meets pages that are not there: the first write to each costs
+more than all the arithmetic on it (logsumexp of 80,000 numbers: three quarters of the time).
 
     free(mmapped block)     glibc learns from it: blocks up to this size come from the heap from now
                             on, and up to twice as much stays there when it is free
@@ -10,8 +19,8 @@ than all the arithmetic on it (logsumexp of 80,000 numbers: three quarters of th
 So one block of the greatest size that it learns from, which is never touched, is made and freed.
 Any program that has once freed an array of 32 MB has come to the same.
 
-Larger blocks always come from the system. For these `paged(np.empty(shape))` asks for pages of 2 MB
-as NumPy does for its own arrays, and numba does not. `cleared` fills them with zeros besides.
+Larger blocks always come from the system. For these the functions here ask for pages of 2 MB, as
+NumPy does for its own arrays, and numba does not.
 
 Arrays that change places, as in a double buffer, are `apart`, so that LLVM vectorises what reads
 one and writes the other:
@@ -30,20 +39,21 @@ from __future__ import annotations
 import functools
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.imputils import impl_ret_borrowed
+from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.typing.npydecl import parse_dtype
 from numba.extending import lower_builtin, type_callable
-from numba.np.arrayobj import make_array
 
 #: glibc's DEFAULT_MMAP_THRESHOLD_MAX on 64 bits.
 LARGE = 32 * 2**20
 _PAGE = 4096
 _MADV_HUGEPAGE = 14
+_WORD, _POINTER = cgutils.intp_t, cgutils.voidptr_t
 
 
 @functools.cache
@@ -57,15 +67,116 @@ def keep_freed_memory() -> None:
         np.empty(LARGE - 2 * _PAGE, dtype=np.uint8)  # with what surrounds it
 
 
-def paged(a: np.ndarray) -> np.ndarray:
-    """`a`, an array that has just been made and is still empty."""
-    return a
+def new_empty(shape: Any, dtype: Any = np.float64) -> np.ndarray:
+    """np.empty.
+
+    >>> new_empty((2, 3)).shape
+    (2, 3)
+    """
+    return np.empty(shape, dtype)
 
 
-def cleared(a: np.ndarray) -> np.ndarray:
-    """`a`, an array that has just been made, filled with zeros."""
-    a.fill(0)
-    return a
+def new_zeros(shape: Any, dtype: Any = np.float64) -> np.ndarray:
+    """np.zeros.
+
+    >>> new_zeros(2)
+    array([0., 0.])
+    """
+    return np.zeros(shape, dtype)
+
+
+def new_full(shape: Any, value: Any) -> np.ndarray:
+    """np.full.
+
+    >>> new_full(2, 1)
+    array([1, 1])
+    """
+    return np.full(shape, value)
+
+
+# --- what numba makes of them --------------------------------------------------------------------
+
+
+def allocated(
+    context: Any,
+    builder: ir.IRBuilder,
+    kind: types.Array,
+    extents: Sequence[ir.Value],
+    clear: bool = False,
+) -> Any:
+    """A C-contiguous array of this type, as numba's struct. What the code does at run time: a
+    ValueError where an extent is negative, a MemoryError where there is no room."""
+    from numba.np.arrayobj import make_array, populate_array  # a cached function does not need it
+
+    negative = functools.reduce(builder.or_, extents)
+    with builder.if_then(builder.icmp_signed("<", negative, _WORD(0)), likely=False):
+        message = "negative dimensions are not allowed"
+        context.call_conv.return_user_exc(builder, ValueError, (message,))
+    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
+    align = context.get_preferred_array_alignment(kind.dtype)
+    allocate = _allocate(context, builder.module, len(extents))
+    given = [_WORD(item), ir.IntType(32)(align), ir.IntType(1)(clear)]
+    info = builder.call(allocate, [*extents, *given])
+    cgutils.guard_memory_error(context, builder, info, "no room for an array")
+    array = make_array(kind)(context, builder)
+    data = context.nrt.meminfo_data(builder, info)
+    strides = [_WORD(item)]
+    for extent in reversed(extents[1:]):
+        strides.insert(0, builder.mul(strides[0], extent, flags=["nsw"]))
+    populate_array(
+        array,
+        data=builder.bitcast(data, context.get_data_type(kind.dtype).as_pointer()),
+        shape=list(extents),
+        strides=strides,
+        itemsize=item,
+        meminfo=info,
+    )
+    return array
+
+
+def own_function(
+    module: ir.Module, name: str, result: ir.Type, kinds: Sequence[ir.Type]
+) -> ir.Function:
+    """A function that `module` has once, whatever is linked with it, and that stays a function."""
+    function = ir.Function(module, ir.FunctionType(result, kinds), name)
+    function.linkage = "linkonce_odr"
+    function.attributes.add("noinline")
+    return function
+
+
+def _allocate(context: Any, module: ir.Module, ndim: int) -> ir.Function:
+    """The function of `module` that gives memory for an array of so many extents, none of them
+    negative: the address of numba's MemInfo, or null.
+
+        size = extent * … * item                          # or null, where that is too large
+        info = NRT_MemInfo_alloc_aligned(size, align)     # or null
+        if size >= LARGE: madvise(its pages)
+        if clear: memset(its data, 0, size)
+    """
+    name = f"s2s_ad_allocate_{ndim}"
+    known = module.globals.get(name)
+    if known is not None:
+        return known
+    kinds = [*[_WORD] * (ndim + 1), ir.IntType(32), ir.IntType(1)]
+    function = own_function(module, name, _POINTER, kinds)
+    builder = ir.IRBuilder(function.append_basic_block())
+    *factors, align, clear = function.args
+    size: ir.Value = factors[-1]
+    for extent in factors[:-1]:
+        product = builder.smul_with_overflow(size, extent)
+        size, too_large = (builder.extract_value(product, k) for k in (0, 1))
+        with builder.if_then(too_large, likely=False):
+            builder.ret(_POINTER(None))
+    info = context.nrt.meminfo_alloc_aligned_unchecked(builder, size, align)
+    with builder.if_then(cgutils.is_null(builder, info), likely=False):
+        builder.ret(info)
+    data = context.nrt.meminfo_data(builder, info)
+    if sys.platform == "linux":
+        _advise(builder, data, size)
+    with builder.if_then(clear):
+        cgutils.memset(builder, data, size, 0)
+    builder.ret(info)
+    return function
 
 
 def apart(a: np.ndarray) -> np.ndarray:
@@ -75,52 +186,84 @@ def apart(a: np.ndarray) -> np.ndarray:
 
 def _advise(builder: ir.IRBuilder, data: ir.Value, size: ir.Value) -> None:
     """madvise(the pages of a large array, MADV_HUGEPAGE); what it answers does not matter."""
-    word = size.type
-    large = builder.icmp_unsigned(">=", size, word(LARGE))
+    large = builder.icmp_unsigned(">=", size, _WORD(LARGE))
     with builder.if_then(large, likely=False):
-        first = builder.ptrtoint(data, word)
-        start = builder.and_(first, word(-_PAGE))
+        first = builder.ptrtoint(data, _WORD)
+        start = builder.and_(first, _WORD(-_PAGE))
         length = builder.add(size, builder.sub(first, start))
-        signature = ir.FunctionType(ir.IntType(32), [word, word, ir.IntType(32)])
+        signature = ir.FunctionType(ir.IntType(32), [_WORD, _WORD, ir.IntType(32)])
         madvise = cgutils.get_or_insert_function(builder.module, signature, "madvise")
         builder.call(madvise, [start, length, ir.IntType(32)(_MADV_HUGEPAGE)])
 
 
-def _compiled(function: Callable[[np.ndarray], np.ndarray], lowering: Callable[..., Any]) -> None:
-    """What numba makes of `function`; `lowering` gets the context, the builder, the array's type
-    and what it is made of."""
-
-    @type_callable(function)
-    def type_of(context: Any) -> Callable[..., Any]:
-        return lambda a: a if isinstance(a, types.Array) else None
-
-    @lower_builtin(function, types.Array)
-    def lower(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        kind = signature.return_type
-        array = make_array(kind)(context, builder, args[0])
-        lowering(context, builder, kind, array)
-        return impl_ret_borrowed(context, builder, kind, array._getvalue())
+def _extents(context: Any, builder: ir.IRBuilder, kind: Any, shape: ir.Value) -> list[ir.Value]:
+    if not isinstance(kind, types.BaseTuple):
+        return [context.cast(builder, shape, kind, types.intp)]
+    items = cgutils.unpack_tuple(builder, shape, len(kind))
+    return [context.cast(builder, item, k, types.intp) for item, k in zip(items, kind)]
 
 
-def _paged(context: Any, builder: ir.IRBuilder, kind: types.Array, array: Any) -> ir.Value:
-    item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    size = builder.mul(array.nitems, array.nitems.type(item))
-    if sys.platform == "linux":
-        _advise(builder, array.data, size)
-    return size
+def _array_type(shape: Any, scalar: Any) -> types.Array | None:
+    kinds = tuple(shape) if isinstance(shape, types.BaseTuple) else (shape,)
+    if scalar is None or not kinds or not all(isinstance(k, types.Integer) for k in kinds):
+        return None
+    return types.Array(scalar, len(kinds), "C")
 
 
-def _cleared(context: Any, builder: ir.IRBuilder, kind: types.Array, array: Any) -> None:
-    cgutils.memset(builder, array.data, _paged(context, builder, kind, array), 0)
+@type_callable(new_empty)
+@type_callable(new_zeros)
+def _(context: Any) -> Callable[..., Any]:
+    def typer(shape: Any, dtype: Any = None) -> Any:
+        return _array_type(shape, types.float64 if dtype is None else parse_dtype(dtype))
+
+    return typer
 
 
-def _apart(context: Any, builder: ir.IRBuilder, kind: types.Array, array: Any) -> None:
+@type_callable(new_full)
+def _(context: Any) -> Callable[..., Any]:
+    return lambda shape, value: _array_type(shape, types.unliteral(value))
+
+
+@lower_builtin(new_empty, types.Any)
+@lower_builtin(new_empty, types.Any, types.Any)
+def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    kind, extents = signature.return_type, _extents(context, builder, signature.args[0], args[0])
+    made = allocated(context, builder, kind, extents)
+    return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+
+@lower_builtin(new_zeros, types.Any)
+@lower_builtin(new_zeros, types.Any, types.Any)
+def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    kind, extents = signature.return_type, _extents(context, builder, signature.args[0], args[0])
+    made = allocated(context, builder, kind, extents, clear=True)
+    return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+
+@lower_builtin(new_full, types.Any, types.Any)
+def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    kind, extents = signature.return_type, _extents(context, builder, signature.args[0], args[0])
+    made = allocated(context, builder, kind, extents)
+    value = context.cast(builder, args[1], signature.args[1], kind.dtype)
+    value = context.get_value_as_data(builder, kind.dtype, value)
+    with cgutils.for_range(builder, made.nitems) as loop:
+        builder.store(value, builder.gep(made.data, [loop.index]))
+    return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+
+@type_callable(apart)
+def _(context: Any) -> Callable[..., Any]:
+    return lambda a: a if isinstance(a, types.Array) else None
+
+
+@lower_builtin(apart, types.Array)
+def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
     """The pointer goes through an empty piece of assembly, in whatever register it is."""
+    from numba.np.arrayobj import make_array
+
+    kind = signature.return_type
+    array = make_array(kind)(context, builder, args[0])
     pointer = array.data.type
     nothing = ir.InlineAsm(ir.FunctionType(pointer, [pointer]), "", "=r,0", side_effect=False)
     array.data = builder.call(nothing, [array.data], attrs=("nounwind", "readnone"))
-
-
-_compiled(paged, _paged)
-_compiled(cleared, _cleared)
-_compiled(apart, _apart)
+    return impl_ret_borrowed(context, builder, kind, array._getvalue())

@@ -6,7 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 
 from s2s_ad.backend.emit import UNCOMPILED, emit, emit_parts
-from s2s_ad.backend.expr import ANY_ORDER_NAMES, MEMORY_NAMES, PRANGE, THREADS, VECTOR_NAMES
+from s2s_ad.backend.expr import (
+    ANY_ORDER_NAMES,
+    BLAS_NAMES,
+    MEMORY_NAMES,
+    PRANGE,
+    THREADS,
+    VECTOR_NAMES,
+)
 from s2s_ad.backend.vectorise import reorderable, vectorised
 from s2s_ad.ir.core import Func
 
@@ -54,7 +61,8 @@ def {name}(function):
     return _{name}(function)
 """
 _VECMATH = "s2s_ad.backend.vecmath"
-_MEMORY = "s2s_ad.backend.memory"
+#: What only compiled text imports, and where it is.
+_NATIVE = {"s2s_ad.backend.blas": BLAS_NAMES, "s2s_ad.backend.memory": MEMORY_NAMES}
 _VECTOR_CALL = re.compile(
     rf"\b({'|'.join((*VECTOR_NAMES.values(), *sorted(set(ANY_ORDER_NAMES.values()))))})\("
 )
@@ -75,16 +83,16 @@ def emit_module(
     `optional` too, the module also works where numba is not installed. `plain` is more source,
     left uncompiled. With `vector`, loops call the functions of `backend.vecmath`, which a module
     with `optional` does without where s2s_ad is not installed. What is compiled here and now (not
-    `optional`) has `backend.memory` make large arrays and tell apart those that change places. Else
-    a module imports only numpy, math, numba, and what output needs (logging, sys, warnings), each
-    where it is used. With
-    `fastmath`, the compiler may compute what is equal but for rounding in place of what is written;
-    without, it may change the order of NumPy's sums and of those of a reverse sweep, which are
-    marked for that (in a module with `optional`, if `vector` too).
+    `optional`) makes arrays, and tells apart those that change places, by `backend.memory`, and
+    makes products by `backend.blas`. Else a module imports only numpy, math, numba, and what output
+    needs (logging, sys, warnings), each where it is used. With `fastmath`, the compiler may compute
+    what is equal but for rounding in place of what is written; without, it may change the order of
+    NumPy's sums and of those of a reverse sweep, which are marked for that (in a module with
+    `optional`, if `vector` too).
     """
     functions = vectorised((f for f in funcs if isinstance(f, Func)), fastmath) if vector else ()
     marked = jit and not fastmath and (vector or not optional)
-    paged = jit and not optional
+    native = jit and not optional
 
     def texts_of(func: Func | str) -> list[tuple[str, str]]:
         """Its parts and itself, each with its decorator."""
@@ -92,7 +100,7 @@ def emit_module(
             texts = [func]
         elif jit:
             unordered = reorderable(func) if marked else ()
-            texts = emit_parts(func, vector=functions, unordered=unordered, paged=paged)
+            texts = emit_parts(func, vector=functions, unordered=unordered, native=native)
         else:
             texts = [emit(func, jit=False, vector=functions)]
         *parts, whole = texts
@@ -110,8 +118,9 @@ def emit_module(
     imports = [f"import {m}" for m in standard if re.search(rf"(?<![\w.])\b{m}\.", code)]
     others = ["import numba"] if jit and not optional else []
     others += ["import numpy as np"] if re.search(r"\bnp\.", code) else []
-    memory = [n for n in MEMORY_NAMES if paged and re.search(rf"\b{n}\(", code)]
-    others += [f"from {_MEMORY} import {', '.join(sorted(memory))}"] if memory else []
+    for source, names in _NATIVE.items() if native else ():
+        found = [name for name in names if re.search(rf"\b{name}\(", code)]
+        others += [f"from {source} import {', '.join(found)}"] if found else []
     others += [f"from {_VECMATH} import {', '.join(used)}"] if used and not optional else []
     blocks = ["\n".join(f"# {line}".rstrip() for line in header.splitlines())] if header else []
     blocks += ["\n".join(imports)] if imports else []

@@ -16,7 +16,14 @@ from collections.abc import Iterable, Iterator
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
-from s2s_ad.backend.expr import ANY_ORDER_NAMES, MEMORY_NAMES, PRANGE, THREADS, VECTOR_NAMES
+from s2s_ad.backend.expr import (
+    ANY_ORDER_NAMES,
+    BLAS_NAMES,
+    MEMORY_NAMES,
+    PRANGE,
+    THREADS,
+    VECTOR_NAMES,
+)
 from s2s_ad.backend.fold import Plan, base_name, is_temporary
 from s2s_ad.ir.core import PARALLEL, PROVED, Atom, Eqn, Func, Region, Var, walk
 
@@ -30,6 +37,7 @@ RESERVED = frozenset(
         "threaded",
         PRANGE,
         THREADS,
+        *BLAS_NAMES,
         *MEMORY_NAMES,
         *VECTOR_NAMES.values(),
         *ANY_ORDER_NAMES.values(),

@@ -14,7 +14,14 @@ import pytest
 
 import s2s_ad
 from s2s_ad.backend.emit import emit
-from s2s_ad.backend.memory import LARGE, apart, cleared, keep_freed_memory, paged
+from s2s_ad.backend.memory import (
+    LARGE,
+    apart,
+    keep_freed_memory,
+    new_empty,
+    new_full,
+    new_zeros,
+)
 from s2s_ad.ir.text import parse
 from s2s_ad.passes.inplace import inplace
 
@@ -23,7 +30,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other rule
 
 @numba.njit
 def empty(n, m):
-    a = paged(np.empty((n, m)))
+    a = new_empty((n, m))
     for i in range(n):
         for j in range(m):
             a[i, j] = i + j
@@ -32,7 +39,7 @@ def empty(n, m):
 
 @numba.njit
 def zeros(n, like):
-    return cleared(np.empty(n, dtype=like.dtype))
+    return new_zeros(n, dtype=like.dtype)
 
 
 @numba.njit(error_model="numpy")
@@ -78,22 +85,32 @@ def test_large_arrays_have_large_pages() -> None:
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "i4", "?", "c16"])
 @pytest.mark.parametrize("n", [0, 1, 1000, LARGE // 4 + 1])
-def test_cleared(dtype, n) -> None:
+def test_zeros(dtype, n) -> None:
     a = zeros(n, np.ones(1, dtype))
     assert a.shape == (n,) and a.dtype == np.dtype(dtype) and not a.any()
-    assert not cleared(np.ones(3, dtype)).any()  # uncompiled
+    assert np.array_equal(zeros.py_func(n, a), a)  # uncompiled
 
 
-def test_negative_extents_are_errors() -> None:
+@pytest.mark.parametrize("value", [2, 0.5, True, np.float32(1.5), 1j])
+def test_full(value) -> None:
+    full = numba.njit(lambda n: (new_full((n, 2), value), new_full(3, value)))
+    for made, shape in zip(full(4), ((4, 2), (3,))):
+        assert np.array_equal(made, np.full(shape, value)) and made.dtype == np.array(value).dtype
+
+
+def test_extents_that_are_no_extents_are_errors() -> None:
     with pytest.raises(ValueError, match="negative"):
         empty(-1, 2)
+    for shape in ((2**40, 2**40), (2**40, 2**10)):  # more than can be counted, than there is
+        with pytest.raises(MemoryError):
+            empty(*shape)
 
 
 def test_only_compiled_text_uses_it() -> None:
-    def f(paged, n):
-        cleared = np.zeros(n)
-        cleared[0] = paged * paged
-        return np.sum(cleared)
+    def f(x, n):
+        new_zeros = np.zeros(n)
+        new_zeros[0] = x * x
+        return np.sum(new_zeros)
 
     assert s2s_ad.grad(f)(3.0, 4) == 6.0
     assert "memory" not in s2s_ad.grad(f).source(3.0, 4, level="kernel")
