@@ -1,7 +1,7 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower ─ rows) ─ upwards ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower ─ rows ─ interchange) ─ upwards ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from s2s_ad.api_errors import check_option
 from s2s_ad.ir.core import Func
 from s2s_ad.ir.verify import verify
+from s2s_ad.passes.batch import batch
 from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.buffers import buffers
 from s2s_ad.passes.contract import contract
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
-from s2s_ad.passes.hoist import hoist
+from s2s_ad.passes.hoist import hoist, hoist_checks
 from s2s_ad.passes.inplace import inplace
+from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.parallel import parallel
@@ -87,15 +89,17 @@ def stages(
         "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert)),),
     }
     kernel = level == "kernel"
+    changed = functools.partial(interchange, threads=threads)
     loops = (
         Stage("lower", each(lower, simplify, cse, dce)),
         Stage("rows", each(rows, simplify, dce)),
+        Stage("interchange", each(hoist_checks, changed, simplify, cse, dce)),
     )
     turned = Stage("upwards", each(upwards, simplify, dce))
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
-        Stage("simplify", optimise),
+        Stage("simplify", each(simplify, cse, dce, contract, hoist, batch, cse)),
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),

@@ -11,11 +11,19 @@ where every access has the loop's index at it: what one iteration touches no oth
 
 from __future__ import annotations
 
-from s2s_ad.ir.core import Atom, Eqn, Region, Var
+from s2s_ad.ir.build import i64
+from s2s_ad.ir.core import Atom, Eqn, Lit, Region, Var
 from s2s_ad.ir.subscript import is_element
 
 #: The indices of an element; None stands for more than one element, or for an unknown one.
 Place = tuple[Atom, ...] | None
+
+
+def is_counted(start: Atom, stop: Atom, step: Atom) -> bool:
+    """True for steps of 1 or -1 over indices that are not negative, which would count from the end:
+    then each iteration has an index of its own."""
+    first, value = (stop, -1) if step == i64(-1) else (start, 0)
+    return step in (i64(1), i64(-1)) and isinstance(first, Lit) and first.value >= value
 
 
 class Accesses:

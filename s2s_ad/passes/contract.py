@@ -10,11 +10,12 @@ leaves a product.
 | np.diag(A @ B)                        | sum of A * B.T along its rows      |
 | np.sum(A @ B), along an axis too      | np.sum(A, 0) @ np.sum(B, 1)        |
 | (s * A) @ x, in a reverse sweep       | s * (A @ x)                        |
+| A @ B + (C @ A.T).T, in one           | A @ (B + C.T)                      |
 
 A product's terms have no order in NumPy, so these are the same but for rounding. Only what is used
 once, and in the block where it is made, is rewritten: elsewhere the product may be worth its price.
-The last row is for reverse sweeps, which nobody has written: in the user's own lines the number may
-be there to keep the product from overflowing.
+The last two rows are for reverse sweeps, which nobody has written: in the user's own lines the
+number may keep the product from overflowing, and so may one product the other.
 """
 
 from __future__ import annotations
@@ -179,4 +180,46 @@ def _factor(made: Eqn) -> tuple[int, Atom] | None:
     return None
 
 
-_RULES: dict[str, Callable[[_Block, Eqn], bool]] = {"load": _part, "sum": _sum, "dot": _scaled}
+def _common(x: _Block, eqn: Eqn) -> bool:
+    """A sum of two products of matrices that have a factor in common."""
+    pairs = [_factors(x, eqn, k) for k in (0, 1)] if eqn.role == ADJOINT else [None]
+    if None in pairs:
+        return False
+    (first, used), (second, others) = pairs
+    at = next((k for k in (0, 1) if first[k] == second[k]), None)
+    ones = [[d == 1 for d in a.type.shape] for a in eqn.ins]
+    if at is None or ones[0] != ones[1]:
+        return False
+    x.drop(*used, *others)
+    terms = [_turned(x, eqn, *pair[1 - at]) for pair in (first, second)]
+    total = x.emit(eqn, "add", *terms)
+    factors = [total, total]
+    factors[at] = _turned(x, eqn, *first[at])
+    return x.finish(eqn, "dot", *factors)
+
+
+def _factors(x: _Block, eqn: Eqn, k: int) -> tuple[list[tuple[Atom, bool]], list[Eqn]] | None:
+    """The factors of a product of matrices, each with whether it is turned over, and the equations
+    that make the product."""
+    flip = x.single(eqn, k, "transpose")
+    made = x.single(flip or eqn, 0 if flip else k, "dot")
+    if made is None or any(a.type.ndim != 2 for a in made.ins):
+        return None
+    found = []
+    for a in made.ins[::-1] if flip else made.ins:
+        source = x.defs.get(a)
+        turned = source is not None and source.prim == "transpose"
+        found.append((source.ins[0] if turned else a, turned != bool(flip)))
+    return found, [made, flip] if flip else [made]
+
+
+def _turned(x: _Block, eqn: Eqn, a: Atom, turned: bool) -> Atom:
+    return x.emit(eqn, "transpose", a, perm=(1, 0)) if turned else a
+
+
+_RULES: dict[str, Callable[[_Block, Eqn], bool]] = {
+    "load": _part,
+    "sum": _sum,
+    "dot": _scaled,
+    "add": _common,
+}

@@ -125,6 +125,9 @@ class _Storage:
         for v in demanded_by(self.values, eqn):
             if eqn.prim in ("dot", "nonzero") and self._is_plain_view(v):
                 self._keep(v)
+            elif eqn.prim == "dot" and self._is_turned(v):
+                self.kept.add(v)
+                self.needed.add(self.values.defs[v].ins[0])
             else:
                 self.needed.add(v)
         for inner in eqn.regions:
@@ -178,6 +181,13 @@ class _Storage:
         if eqn.prim != "load" or self.values.lazy(eqn.ins[0]) is not None:
             return False
         return is_contiguous(eqn.params["spec"])
+
+    def _is_turned(self, v: Var) -> bool:
+        """True for the transpose of what is computed here: BLAS reads that as it is computed."""
+        eqn = self.values.lazy(v)
+        if eqn is None or eqn.prim != "transpose" or v not in self.local:
+            return False
+        return eqn.ins[0] in self.local
 
     def _keep(self, v: Var) -> None:
         eqn = self.values.lazy(v)

@@ -23,16 +23,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from s2s_ad.analysis.accesses import Accesses
+from s2s_ad.analysis.accesses import Accesses, is_counted
 from s2s_ad.analysis.sharing import is_view
-from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     NO_PARAMS,
     PARALLEL,
     Atom,
     Eqn,
     Func,
-    Lit,
     Region,
     Var,
     eqn_free_vars,
@@ -125,18 +123,11 @@ def _loop(eqn: Eqn) -> _Loop | None:
     if PARALLEL in eqn.params:
         return None  # what the user wants in parallel stays what the user sees
     arrays = [a for a in eqn.ins[3:] if _is_array(a)]
-    if not _is_counted(*eqn.ins[:3]) or len(set(arrays)) < len(arrays):
+    if not is_counted(*eqn.ins[:3]) or len(set(arrays)) < len(arrays):
         return None
     is_nest = any(e.prim in ("for", "while") for e in walk(eqn.regions[0]))
     free = frozenset(eqn_free_vars(eqn))
     return _Loop(eqn, Accesses(eqn), free, frozenset(kills(eqn)), is_nest)
-
-
-def _is_counted(start: Atom, stop: Atom, step: Atom) -> bool:
-    """True for steps of 1 or -1 over indices that are not negative, which would count from the end:
-    then each iteration has an index of its own."""
-    first, value = (stop, -1) if step == i64(-1) else (start, 0)
-    return step in (i64(1), i64(-1)) and isinstance(first, Lit) and first.value >= value
 
 
 def _is_array(a: Atom) -> bool:
@@ -320,7 +311,7 @@ def _private(
 ) -> Iterator[tuple[Eqn, list[int]]]:
     """The equations that make what the iterations of `loop` carry, but leave nothing in for each
     other nor for later, with the axes of rows."""
-    if loop.params.get("exit") or not _is_counted(*loop.ins[:3]):
+    if loop.params.get("exit") or not is_counted(*loop.ins[:3]):
         return
     at = Accesses(loop)
     for init, out, param in zip(loop.ins[3:], loop.outs, loop.regions[0].params[1:]):

@@ -34,7 +34,8 @@ def simplify(func: Func) -> Func:
 
 def _named_extents(func: Func, body: Region) -> Region:
     """Extents that a parameter has too are read from it, once, at the start: equal symbols are
-    equal extents. Later the parameter's buffer may hold another version."""
+    equal extents. Later the parameter's buffer may hold another version. Those of an array that the
+    function has made are what it is made with."""
     symbols: dict[object, tuple[Var, int]] = {}
     for param in func.params:
         for axis, size in enumerate(param.type.shape):
@@ -55,12 +56,19 @@ def _named_extents(func: Func, body: Region) -> Region:
                 found[size] = first.emit("maximum", short, i64(0), name="n")
         return found.get(size)
 
-    def read(region: Region) -> Region:
+    def read(region: Region, top: bool = False) -> Region:
         eqns, names = [], {}
         for eqn in region.eqns:
             known = None
+            if top and eqn.prim in ("full", "empty"):  # which fail where an extent is negative
+                for size, atom in zip(eqn.out.type.shape, eqn.ins[-eqn.out.type.ndim :]):
+                    if isinstance(size, str) and size not in (UNKNOWN, *symbols):
+                        found.setdefault(size, names.get(atom, atom))
             if eqn.prim == "dim":
-                known = extent(eqn.ins[0].type.shape[eqn.params["axis"]])
+                size = eqn.ins[0].type.shape[eqn.params["axis"]]
+                known = extent(size)
+                if top and known is None and isinstance(size, str) and size != UNKNOWN:
+                    found[size] = eqn.out
             if known is not None:
                 names[eqn.out] = known
             else:
@@ -68,7 +76,7 @@ def _named_extents(func: Func, body: Region) -> Region:
                 eqns.append(eqn.with_(regions=regions) if regions else eqn)
         return substitute(Region(region.params, tuple(eqns), region.results), names)
 
-    body = read(body)
+    body = read(body, top=True)
     return Region(body.params, (*first.eqns, *body.eqns), body.results)
 
 

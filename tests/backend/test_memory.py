@@ -136,6 +136,6 @@ func f(x: f64[n], y: f64[n], z: f64[n], k: i64) {
 }
 """)
     func = inplace(func)
-    found = re.findall(r"(\w+) = apart\((\w+)\)", emit(func, paged=True))
+    found = re.findall(r"(\w+) = apart\((\w+)\)", emit(func, native=True))
     assert found == [("a1", "a1"), ("b1", "b1")]
     assert "apart" not in emit(func)
