@@ -13,12 +13,12 @@ memory. The reverse sweep of one product is two products, in place of two passes
 each iteration. So this comes before differentiation.
 
 It is done for a loop from 0, 1 or 2 on that goes to its end, where one factor is a row (or a
-column) of an array that does not change in the loop, at the loop's index, and the other an invariant
-matrix, or such a matrix from or up to the index. What is computed in vain (of a triangle the other
-half) is at most as much as what is needed. The products must go into an array which has a row for
-each of them as well: then memory grows by as much again, at most. Slices are clipped, and the factors
-are known to fit, so no loop that fails or does not run at all fails earlier, or otherwise. Products
-have no order, so that only rounding differs.
+column) of an array that does not change in the loop, at the loop's index, and the other an
+invariant matrix, or such a matrix from or up to the index. What is computed in vain (of a triangle
+the other half) is at most as much as what is needed. The products must go into an array which has
+a row for each of them as well: then memory grows by as much again, at most. Slices are clipped, and
+the factors are known to fit, so no loop that fails or does not run at all fails earlier, or
+otherwise. Products have no order, so that only rounding differs.
 """
 
 from __future__ import annotations
