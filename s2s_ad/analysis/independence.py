@@ -104,7 +104,7 @@ class _Loop:
 
     def _kept(self, param: Var) -> Carried | None:
         """What every iteration leaves alone: its buffer too is only read."""
-        accesses = _Accesses(param)
+        accesses = BufferAccesses(param)
         accesses.block(self.body)
         return None if accesses.writes else Carried(KEPT)
 
@@ -119,7 +119,7 @@ class _Loop:
     # -- arrays
 
     def _array(self, param: Var, result: Atom) -> Carried | None:
-        accesses = _Accesses(param)
+        accesses = BufferAccesses(param)
         accesses.block(self.body)
         if accesses.escapes or result not in accesses.versions:
             return None
@@ -166,7 +166,7 @@ class _Loop:
         return (symbol.var if isinstance(symbol, Extent) else symbol) in self.inside
 
 
-class _Accesses:
+class BufferAccesses:
     """Everything that a region does to a buffer, from its first version on: the equations that read
     and write elements, with their places. `escapes` is true where it is used as a whole."""
 

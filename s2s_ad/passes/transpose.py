@@ -25,6 +25,7 @@ from s2s_ad.ir.build import Builder, number
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, clone, free_vars
 from s2s_ad.passes.dce import dce
 from s2s_ad.passes.jvp import jvp_with_pairs, names_of
+from s2s_ad.passes.origins import origins
 from s2s_ad.passes.putback import with_logs
 from s2s_ad.passes.reverse import Reverse
 from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
@@ -116,6 +117,7 @@ def _linearised(
 ) -> tuple[Program, list[tuple[Var, Atom]]]:
     """The JVP of `func` with only those tangent results that have a cotangent, and these pairs."""
     tangent, primal_of = jvp_with_pairs(func, wrt)
+    tangent = origins(tangent)
     floats = [k for k, r in enumerate(func.results) if r.type.is_float]
     dots = tangent.results[len(func.results) :]
     pairs = [(dot, cotangents[k]) for k, dot in zip(floats, dots) if k in cotangents]
