@@ -80,13 +80,13 @@ def stages(
     of all of them, and the reverse sweep, which uses the same ones, has none.
     """
     optimise = each(simplify, cse, dce, contract, hoist)
-    gradient = functools.partial(grad, wrt=wrt, invert=invert)
+    gradient = functools.partial(grad, wrt=wrt, invert=invert, donated=donated)
     derive = {
         "primal": (),
         "jvp": (Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),),
         "grad": (Stage("transpose", lambda funcs: (gradient(*funcs, value=False),)),),
         "value_and_grad": (Stage("transpose", lambda funcs: (gradient(*funcs),)),),
-        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert)),),
+        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert, donated)),),
     }
     kernel = level == "kernel"
     changed = functools.partial(interchange, threads=threads)
@@ -111,11 +111,11 @@ def stages(
     )
 
 
-def _inside_transpose(wrt: Sequence[int], invert: bool) -> dict[str, Stage]:
+def _inside_transpose(wrt: Sequence[int], invert: bool, donated: Sequence[int]) -> dict[str, Stage]:
     """What `transpose` goes through, to be looked at: the tangents, and the taped forward sweep."""
     return {
         "jvp": Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),
-        "tape": Stage("tape", lambda funcs: (vjp(*funcs, wrt, invert)[0],)),
+        "tape": Stage("tape", lambda funcs: (vjp(*funcs, wrt, invert, donated)[0],)),
     }
 
 
@@ -150,7 +150,9 @@ def run(
     """
     check_option("level", level, LEVELS)
     todo = stages(mode, wrt, level, invert, checks, donated, threads)
-    inside = _inside_transpose(wrt, invert) if any(s.name == "transpose" for s in todo) else {}
+    inside = (
+        _inside_transpose(wrt, invert, donated) if any(s.name == "transpose" for s in todo) else {}
+    )
     if after is not None:
         check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
     if after in inside:

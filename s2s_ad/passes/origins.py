@@ -15,6 +15,8 @@ which nothing is saved.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from s2s_ad.analysis.accesses import is_counted
 from s2s_ad.analysis.independence import BufferAccesses
 from s2s_ad.analysis.sharing import WRITES
@@ -22,9 +24,10 @@ from s2s_ad.ir.core import TANGENT, Eqn, Func, Region, Var
 from s2s_ad.ir.subscript import parse_subscript
 
 
-def origins(func: Func) -> Func:
-    """`func` with the loads of the module's docstring from its parameters."""
-    given = set(func.params)
+def origins(func: Func, donated: Sequence[int] = ()) -> Func:
+    """`func` with the loads of the module's docstring from its parameters, but not from those at
+    `donated`: their buffers may be written to."""
+    given = {p for k, p in enumerate(func.params) if k not in donated}
     eqns = tuple(_loop(e, given) if e.prim == "for" else e for e in func.body.eqns)
     return func.with_(body=Region(func.params, eqns, func.results))
 

@@ -31,20 +31,29 @@ from s2s_ad.passes.reverse import Reverse
 from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
 
 
-def grad(func: Func, wrt: Sequence[int], invert: bool = False, value: bool = True) -> Func:
+def grad(
+    func: Func,
+    wrt: Sequence[int],
+    invert: bool = False,
+    donated: Sequence[int] = (),
+    value: bool = True,
+) -> Func:
     """One function with all of `func`'s results and then the gradients of the first, a scalar, with
     respect to the parameters `wrt`; without that first result where `value` is false. It never
-    writes to its arguments. `invert` allows it to invert updates of floating-point variables, with
-    rounding, instead of saving these."""
+    writes to its arguments, and does not count on finding in those `donated`, later, what they hold
+    at first. `invert` allows it to invert updates of floating-point variables, with rounding,
+    instead of saving these."""
     seed = number(1, func.results[0].type.dtype)
     first = 0 if value else 1
-    sweeps = _Sweeps(func, wrt, {0: seed}, invert, first)
+    sweeps = _Sweeps(func, wrt, {0: seed}, invert, donated, first)
     results = (*sweeps.primal_results[first:], *sweeps.gradients)
     names = names_of(func)[first:] + _bars(func, wrt)
     return Func(f"{func.name}_grad", Region(func.params, sweeps.eqns(), results), names)
 
 
-def vjp(func: Func, wrt: Sequence[int], invert: bool = False) -> tuple[Func, Func]:
+def vjp(
+    func: Func, wrt: Sequence[int], invert: bool = False, donated: Sequence[int] = ()
+) -> tuple[Func, Func]:
     """(forward, backward). `forward` has the parameters of `func`, and gives its results and then
     the residuals. `backward` has the residuals and then one cotangent for every floating-point
     result, and gives one gradient for every parameter in `wrt`. Neither writes to its arguments."""
@@ -53,7 +62,7 @@ def vjp(func: Func, wrt: Sequence[int], invert: bool = False) -> tuple[Func, Fun
         for k, (name, r) in enumerate(zip(names_of(func), func.results))
         if r.type.is_float
     }
-    sweeps = _Sweeps(func, wrt, cotangents, invert)
+    sweeps = _Sweeps(func, wrt, cotangents, invert, donated)
     params = tuple(cotangents.values())
     back = Region(params, tuple(sweeps.back.eqns), sweeps.gradients)
     residuals = tuple(free_vars(back))
@@ -80,10 +89,11 @@ class _Sweeps:
         wrt: Sequence[int],
         cotangents: Mapping[int, Atom],
         invert: bool,
+        donated: Sequence[int],
         first: int = 0,
     ) -> None:
         self.func = func
-        start, seeded = _linearised(func, wrt, cotangents)
+        start, seeded = _linearised(func, wrt, cotangents, donated)
         wanted = start.func.results[first : len(func.results)]
         program, plan = _plan(start, seeded, invert, wanted)
         self.ahead: Forward = forward(program, plan)
@@ -113,11 +123,11 @@ class _Sweeps:
 
 
 def _linearised(
-    func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom]
+    func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom], donated: Sequence[int]
 ) -> tuple[Program, list[tuple[Var, Atom]]]:
     """The JVP of `func` with only those tangent results that have a cotangent, and these pairs."""
     tangent, primal_of = jvp_with_pairs(func, wrt)
-    tangent = origins(tangent)
+    tangent = origins(tangent, donated)
     floats = [k for k, r in enumerate(func.results) if r.type.is_float]
     dots = tangent.results[len(func.results) :]
     pairs = [(dot, cotangents[k]) for k, dot in zip(floats, dots) if k in cotangents]
