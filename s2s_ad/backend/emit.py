@@ -356,7 +356,9 @@ class _Printer:
         moved = [
             py.name(self.name(p))
             for p, r in zip(params, results)
-            if self.ex.native and p.type.is_array and any(shares(r, q) for q in params if q is not p)
+            if self.ex.native
+            and p.type.is_array
+            and any(shares(r, q) for q in params if q is not p)
         ]
         return [py.assign(v.id, py.call(APART, v)) for v in moved]
 
