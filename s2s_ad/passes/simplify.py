@@ -43,6 +43,7 @@ def _named_extents(func: Func, body: Region) -> Region:
                 symbols.setdefault(size, (param, axis))
     first = Builder()
     found: dict[object, Atom] = {}
+    made: dict[object, Atom] = {}  # known from some place on
 
     def extent(size: object) -> Atom | None:
         if size not in found and size in symbols:
@@ -63,12 +64,12 @@ def _named_extents(func: Func, body: Region) -> Region:
             if top and eqn.prim in ("full", "empty"):  # which fail where an extent is negative
                 for size, atom in zip(eqn.out.type.shape, eqn.ins[-eqn.out.type.ndim :]):
                     if isinstance(size, str) and size not in (UNKNOWN, *symbols):
-                        found.setdefault(size, names.get(atom, atom))
+                        made.setdefault(size, names.get(atom, atom))
             if eqn.prim == "dim":
                 size = eqn.ins[0].type.shape[eqn.params["axis"]]
-                known = extent(size)
+                known = extent(size) or made.get(size)
                 if top and known is None and isinstance(size, str) and size != UNKNOWN:
-                    found[size] = eqn.out
+                    made[size] = eqn.out
             if known is not None:
                 names[eqn.out] = known
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s2s_ad.ir.core import walk
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.ir.text import parse, show
 from s2s_ad.ir.verify import verify
@@ -176,3 +177,28 @@ def test_what_stays_as_it_was_has_its_old_name() -> None:
     assert len(loop.outs) == 1 and len(loop.regions[0].eqns[-1].outs) == 1
     args = (1.5, np.array([1.0, -1.0, 3.0]), 3)
     assert evaluate(slim, args) == evaluate(func, args) == [6.0, 2.0]
+
+
+EXTENTS = """
+func f(k: i64) {
+  y: f64[n] = full 1.0: f64, k
+  z: f64[n] = for 0: i64, k, 1: i64, y { (i: i64, y: f64[n])
+    m: i64 = dim y {axis=0}
+    v: f64 = convert m {dtype='f64'}
+    y: f64[n] = store y, v, i {spec='i'}
+    yield y
+  }
+  w: f64[n-1] = load z, 1: i64 {spec='_:'}
+  size: i64 = dim w {axis=0}
+  return z, size
+}
+"""
+
+
+def test_extents_of_what_is_made() -> None:
+    """They are what it is made with, in loops too; but nothing is known before it is made."""
+    before = parse(EXTENTS)
+    after = verify(simplify(before))
+    assert sum(e.prim == "dim" for e in walk(after.body)) == 1
+    for found, expected in zip(evaluate(after, [3]), evaluate(before, [3])):
+        np.testing.assert_array_equal(found, expected)
