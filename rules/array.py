@@ -10,6 +10,7 @@ from s2s_ad.ops import (
     extents,
     i64,
     is_full,
+    known_equal,
     number,
     select,
     split_spec,
@@ -325,9 +326,17 @@ def _read_back(t, eqn, ct, overwrites=False):
     value, spec = eqn.ins[1], eqn.params["spec"]
     indices = [t.value(a).atom for a in eqn.ins[2:]]
     read = apply("load", ct, *indices, spec=spec)
-    if overwrites and "a" in split_spec(spec):
+    if overwrites and "a" in split_spec(spec) and not _writes_once(t, eqn):
         read = _last_writer(t, eqn, read, indices)
     return unbroadcast(read, value.type.shape)
+
+
+def _writes_once(t, eqn):
+    """True where the index arrays certainly name each place once, as those of a diagonal do."""
+    arrays = [a for a in eqn.ins[2:] if a.type.is_array]
+    first = arrays[0].type.shape
+    alike = all(a is arrays[0] or known_equal(a.type.shape[0], first[0]) for a in arrays)
+    return len(first) == 1 and alike and any(map(t.is_distinct, arrays))
 
 
 def _last_writer(t, eqn, read, indices):

@@ -23,10 +23,10 @@ from typing import Any
 from s2s_ad.ir.build import Builder, boolean, i64, number
 from s2s_ad.ir.core import TANGENT, Atom, Lit, Var
 from s2s_ad.ir.subscript import is_full, split_spec
-from s2s_ad.ir.types import I64, Type
+from s2s_ad.ir.types import I64, Type, known_equal
 
 #: What rules may use of the language; they import nothing else.
-LANGUAGE = (I64, Builder, Lit, Var, i64, is_full, number, split_spec)
+LANGUAGE = (I64, Builder, Lit, Var, i64, is_full, known_equal, number, split_spec)
 
 
 @dataclass(frozen=True, eq=False)

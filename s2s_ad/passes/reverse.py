@@ -492,6 +492,11 @@ class Context:
         """The extents of an operand."""
         return self._reverse.extents(a)
 
+    def is_distinct(self, a: Atom) -> bool:
+        """True for index arrays without duplicates: np.arange(n), or where a mask is True."""
+        eqn = self._reverse.program.definition.get(a)
+        return eqn is not None and eqn.prim in ("iota", "nonzero")
+
     def typed(self, x: Value, like: Atom) -> Value:
         """`x` with what is known of the extents of `like`."""
         new = Var(x.atom.name, like.type)

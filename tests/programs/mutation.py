@@ -33,6 +33,12 @@ TABLE: dict[str, tuple] = {
     ),
     "store_grid": ("v, g, A", "v[g] = A[:2, :3] ** 2\nreturn v * v", V, GRID, A),
     "store_duplicates": ("v, i, w", "v[i] = w[:4] * v[i]\nreturn v * v", V, IDX, W),
+    "store_diagonal": (
+        "A, v",
+        "i = np.arange(4)\nA[i, i] = v[:4] * A[0, 1]\nreturn np.diag(v[:4]) @ A + v[0]",
+        A,
+        V,
+    ),
     "store_rows_columns": (
         "C, i, j",
         "C[i, :, j] = 2.0 * C[0, :, 0]\nreturn C",
