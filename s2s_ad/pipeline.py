@@ -31,6 +31,7 @@ from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.parallel import parallel
+from s2s_ad.passes.rotate import rotate
 from s2s_ad.passes.rows import rows
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.passes.transpose import grad, vjp
@@ -91,7 +92,7 @@ def stages(
     kernel = level == "kernel"
     changed = functools.partial(interchange, threads=threads)
     loops = (
-        Stage("lower", each(lower, simplify, cse, dce)),
+        Stage("lower", each(rotate, lower, simplify, cse, dce)),
         Stage("rows", each(rows, simplify, dce)),
         Stage("interchange", each(hoist_checks, changed, simplify, cse, dce)),
     )
