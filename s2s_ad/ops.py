@@ -100,10 +100,8 @@ def apply(prim: str, *operands: Any, **params: Any) -> Value:
     like = next((v for v in values if v.type.is_float), values[0])
     atoms = [_atom(o, like.type.dtype) for o in operands]
     linear = any(v.linear for v in values)
-    before, b.role = b.role, TANGENT if linear else b.role
-    out = b.emit(prim, *atoms, **params)
-    b.role = before
-    return Value(b, out, linear)
+    with b.playing(TANGENT if linear else b.role):
+        return Value(b, b.emit(prim, *atoms, **params), linear)
 
 
 def _atom(operand: Any, dtype: str) -> Atom:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import Sharing, loop_inits
@@ -32,10 +32,11 @@ from s2s_ad.backend.outline import PART, outline
 from s2s_ad.backend.scalars import numpy_scalars
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
-    ADJOINT,
     DENIED,
+    NO_PARAMS,
     PARALLEL,
     PROVED,
+    REVERSE,
     Atom,
     Eqn,
     Func,
@@ -58,7 +59,7 @@ def emit(
     doc: str = "",
     jit: bool = True,
     vector: Collection[tuple[str, str]] = (),
-    unordered: Collection[Eqn] = (),
+    marked: Mapping[Eqn, str] = NO_PARAMS,
     native: bool = False,
 ) -> str:
     """The `def` statement of `func`, which must have gone through `inplace`.
@@ -66,12 +67,12 @@ def emit(
     Results that `func.mutated` names are written into the arguments; the others are returned: one
     bare, several as a tuple. `doc` becomes the docstring. With `jit` what numba cannot compile
     stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
-    which scalars are computed by the functions of `backend.vecmath`; `unordered` are additions and
-    products that may be done in any order, which others of these functions say. With `native`,
+    which scalars are computed by the functions of `backend.vecmath`; `marked` has arithmetic whose
+    order, or whose rounding, is free, and which others of these functions say so. With `native`,
     arrays are made, told apart where they change places, and matrices multiplied, by functions that
     are made for compiled code: those of `backend.memory` and `backend.blas`.
     """
-    printer = _Printer(func, jit, vector, unordered, native)
+    printer = _Printer(func, jit, vector, marked, native)
     return printer.lines.printed(printer.function(doc))
 
 
@@ -80,13 +81,13 @@ def emit_parts(
     *,
     jit: bool = True,
     vector: Collection[tuple[str, str]] = (),
-    unordered: Collection[Eqn] = (),
+    marked: Mapping[Eqn, str] = NO_PARAMS,
     native: bool = False,
     size: int = PART,
 ) -> list[str]:
     """What `emit` gives, with a long function in parts of about `size` nodes (`backend.outline`):
     the `def` statements of the parts, then of the function that calls them."""
-    printer = _Printer(func, jit, vector, unordered, native)
+    printer = _Printer(func, jit, vector, marked, native)
     return list(map(printer.lines.printed, outline(printer.function(""), size)))
 
 
@@ -96,7 +97,7 @@ class _Printer:
         func: Func,
         jit: bool,
         vector: Collection[tuple[str, str]],
-        unordered: Collection[Eqn],
+        marked: Mapping[Eqn, str],
         native: bool,
     ) -> None:
         self.func, self.jit = func, jit
@@ -105,7 +106,7 @@ class _Printer:
         self.names = assign_names(func, self.plan, sharing)
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
         numpy = None if jit else numpy_scalars(func)
-        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, unordered, native)
+        self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, marked, native)
         self.uses = Counter(region_uses(func.body))
         self.lines = py.Lines()
         self.commented: object = None  # the user's line that the last comment showed
@@ -133,7 +134,7 @@ class _Printer:
     def top(self, region: Region) -> list[ast.stmt]:
         """The outermost block, with a heading where the reverse sweep starts."""
         out: list[ast.stmt] = []
-        roles = [e.role == ADJOINT for e in region.eqns if not self.plan.skips(e)]
+        roles = [e.role in REVERSE for e in region.eqns if not self.plan.skips(e)]
         split = roles.index(True) if True in roles else 0
         for k, eqn in enumerate(e for e in region.eqns if not self.plan.skips(e)):
             if k == split > 0:
@@ -159,7 +160,7 @@ class _Printer:
 
     def comment(self, eqn: Eqn) -> list[ast.stmt]:
         """The user's statement, before the first of its adjoint statements."""
-        if eqn.role != ADJOINT or eqn.loc is None or not eqn.loc.text.strip():
+        if eqn.role not in REVERSE or eqn.loc is None or not eqn.loc.text.strip():
             self.commented = None
             return []
         word = eqn.loc.text.split()[0]
@@ -193,8 +194,8 @@ class _Printer:
     @staticmethod
     def augments(eqn: Eqn, target: str) -> bool:
         """True except where the user wrote `x = x + …` (or `x[i] = x[i] + …`) in full."""
-        if eqn.role == ADJOINT or eqn.loc is None:
-            return eqn.role == ADJOINT
+        if eqn.role in REVERSE or eqn.loc is None:
+            return eqn.role in REVERSE
         written = _ASSIGNED.match(eqn.loc.text)
         return written is None or written[1] != target
 
@@ -214,7 +215,12 @@ class _Printer:
             where = index[0] if len(index) == 1 else py.tuple_(index)
             add = py.call("np.add.at", self.ex.atom(eqn.ins[0]), where, value)
             return [ast.Expr(add), *self.rename(eqn)]
-        return [py.augment(self.ex.place(eqn), ast.Add, value), *self.rename(eqn)]
+        place = self.ex.place(eqn)
+        if eqn in self.ex.marked:
+            added = py.assign(place, py.call(self.ex.marked[eqn], self.ex.place(eqn), value))
+        else:
+            added = py.augment(place, ast.Add, value)
+        return [added, *self.rename(eqn)]
 
     def rename(self, eqn: Eqn) -> list[ast.stmt]:
         """The new version of an array under its own name, where the two could not share one."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 
 from s2s_ad.analysis.sharing import C, Sharing
 from s2s_ad.backend import source as py
 from s2s_ad.backend.fold import Plan
-from s2s_ad.ir.core import Atom, Eqn, Lit, Var
+from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Lit, Var
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import DTYPES, known_equal
@@ -47,7 +47,9 @@ APART = "apart"
 MEMORY_NAMES, BLAS_NAMES = (APART, "new_empty", "new_full", "new_zeros"), ("matmul",)
 
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
-ANY_ORDER_NAMES = {"add": "vadd", "sub": "vadd", "mul": "vmul"}
+ANY_ORDER_NAMES = {"add": "vadd", "sub": "vsub", "mul": "vmul"}
+#: Arithmetic whose rounding is free.
+FREE_NAMES = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "accum": "fadd"}
 
 #: What numba calls a loop whose iterations run at the same time, and how many threads there are.
 PRANGE, THREADS = "prange", "get_num_threads"
@@ -77,14 +79,14 @@ class Expressions:
         sharing: Sharing,
         numpy: Set[Var] | None = None,
         vector: Collection[tuple[str, str]] = (),
-        unordered: Collection[Eqn] = (),
+        marked: Mapping[Eqn, str] = NO_PARAMS,
         native: bool = False,
     ) -> None:
         """`numpy` are, for text that runs uncompiled, the scalars that are certainly NumPy's;
-        `unordered` are additions and products that may be done in any order; with `native`,
+        `marked` has the functions for arithmetic whose order or rounding is free; with `native`,
         arrays and products are made by the functions of `backend.memory` and `backend.blas`."""
         self.plan, self.names, self.sharing, self.numpy = plan, names, sharing, numpy
-        self.vector, self.unordered, self.native = vector, unordered, native
+        self.vector, self.marked, self.native = vector, marked, native
 
     def atom(self, a: Atom) -> ast.expr:
         if isinstance(a, Lit):
@@ -180,9 +182,8 @@ class Expressions:
 
     def binary(self, eqn: Eqn) -> ast.expr:
         left, right = self.operands(eqn)
-        if eqn in self.unordered:
-            right = ast.UnaryOp(ast.USub(), right) if eqn.prim == "sub" else right
-            return py.call(ANY_ORDER_NAMES[eqn.prim], left, right)
+        if eqn in self.marked:
+            return py.call(self.marked[eqn], left, right)
         left = self.forgiving(eqn, left)
         return self.narrow(eqn, py.binary(left, BINARY[eqn.prim], right))
 

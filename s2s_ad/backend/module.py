@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from s2s_ad.analysis.rounding import free
 from s2s_ad.backend.emit import UNCOMPILED, emit, emit_parts
 from s2s_ad.backend.expr import (
     ANY_ORDER_NAMES,
     BLAS_NAMES,
+    FREE_NAMES,
     MEMORY_NAMES,
     PRANGE,
     THREADS,
     VECTOR_NAMES,
 )
 from s2s_ad.backend.vectorise import reorderable, vectorised
-from s2s_ad.ir.core import Func
+from s2s_ad.ir.core import Eqn, Func
 
 #: Division as NumPy does it.
 _OPTIONS = ('error_model="numpy"',)
@@ -63,8 +65,9 @@ def {name}(function):
 _VECMATH = "s2s_ad.backend.vecmath"
 #: What only compiled text imports, and where it is.
 _NATIVE = {"s2s_ad.backend.blas": BLAS_NAMES, "s2s_ad.backend.memory": MEMORY_NAMES}
+_NAMES = (VECTOR_NAMES, ANY_ORDER_NAMES, FREE_NAMES)
 _VECTOR_CALL = re.compile(
-    rf"\b({'|'.join((*VECTOR_NAMES.values(), *sorted(set(ANY_ORDER_NAMES.values()))))})\("
+    rf"\b({'|'.join(sorted({n for names in _NAMES for n in names.values()}))})\("
 )
 
 
@@ -86,12 +89,13 @@ def emit_module(
     `optional`) makes arrays, and tells apart those that change places, by `backend.memory`, and
     makes products by `backend.blas`. Else a module imports only numpy, math, numba, and what output
     needs (logging, sys, warnings), each where it is used. With `fastmath`, the compiler may compute
-    what is equal but for rounding in place of what is written; without, it may change the order of
+    what is equal but for rounding in place of what is written. Without, it may change the order of
     NumPy's sums and of those of a reverse sweep, which are marked for that (in a module with
-    `optional`, if `vector` too).
+    `optional`, if `vector` too), and what is compiled here and now may round tangents and
+    cotangents as it likes.
     """
     functions = vectorised((f for f in funcs if isinstance(f, Func)), fastmath) if vector else ()
-    marked = jit and not fastmath and (vector or not optional)
+    marks = jit and not fastmath and (vector or not optional)
     native = jit and not optional
 
     def texts_of(func: Func | str) -> list[tuple[str, str]]:
@@ -99,8 +103,8 @@ def emit_module(
         if isinstance(func, str):
             texts = [func]
         elif jit:
-            unordered = reorderable(func) if marked else ()
-            texts = emit_parts(func, vector=functions, unordered=unordered, native=native)
+            marked = _marked(func, native) if marks else {}
+            texts = emit_parts(func, vector=functions, marked=marked, native=native)
         else:
             texts = [emit(func, jit=False, vector=functions)]
         *parts, whole = texts
@@ -113,7 +117,7 @@ def emit_module(
     calls_back = any(f"with {UNCOMPILED}():" in text for text in texts)
     texts += [plain] if plain else []
     code = "\n".join(texts)
-    used = sorted(set(_VECTOR_CALL.findall(code))) if vector or marked else []
+    used = sorted(set(_VECTOR_CALL.findall(code))) if vector or marks else []
     standard = ("logging", "math", "sys", "warnings")
     imports = [f"import {m}" for m in standard if re.search(rf"(?<![\w.])\b{m}\.", code)]
     others = ["import numba"] if jit and not optional else []
@@ -136,6 +140,12 @@ def emit_module(
     blocks += [_compiler(made, calls_back, bool(used), optional).rstrip()] if jit else []
     head = "\n\n".join(blocks)
     return (f"{head}\n\n\n" if head else "") + "\n\n".join(texts)
+
+
+def _marked(func: Func, native: bool) -> dict[Eqn, str]:
+    """The arithmetic of `func` whose order or rounding is free, with the functions that say so."""
+    marked = {e: ANY_ORDER_NAMES[e.prim] for e in reorderable(func)}
+    return marked | {e: FREE_NAMES[e.prim] for e in free(func)} if native else marked
 
 
 def _compiler(
@@ -167,7 +177,8 @@ def _optional_import(used: Sequence[str]) -> str:
     """The vector functions, or the ordinary ones under their names."""
     names = {own: name for name, own in VECTOR_NAMES.items()}
     names |= {own: own.removeprefix("v") for own in ANY_ORDER_NAMES.values()}
-    sources = {"erf": "math", "erfc": "math", "add": "operator", "mul": "operator"}
+    sources = {"erf": "math", "erfc": "math"}
+    sources |= dict.fromkeys(("add", "sub", "mul"), "operator")
     plain: dict[str, list[str]] = {"math": [], "numpy": [], "operator": []}
     for own in used:
         plain[sources.get(names[own], "numpy")].append(f"{names[own]} as {own}")

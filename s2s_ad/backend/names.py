@@ -19,6 +19,7 @@ from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
 from s2s_ad.backend.expr import (
     ANY_ORDER_NAMES,
     BLAS_NAMES,
+    FREE_NAMES,
     MEMORY_NAMES,
     PRANGE,
     THREADS,
@@ -41,6 +42,7 @@ RESERVED = frozenset(
         *MEMORY_NAMES,
         *VECTOR_NAMES.values(),
         *ANY_ORDER_NAMES.values(),
+        *FREE_NAMES.values(),
     }
     | {*keyword.kwlist, *dir(builtins)}
 )

@@ -1,12 +1,15 @@
 """exp, sin, log, … that become vector calls in loops that numba's compiler vectorises.
 
 `vexp(x)` is `np.exp(x)` of a float64 or float32 number; there are the functions of _FUNCTIONS, and
-`vmaximum` and `vminimum`. `vadd` and `vmul` add to a total and multiply it with terms that may come
-in any order. In a loop that LLVM vectorises, one call to glibc's libmvec computes 2 to
-8 of them; anywhere else the same function computes one. So the value depends on the argument alone:
-what is computed twice is the same twice, to the last bit. All are accurate to 4 ulp. Where this
-machine has no vector form of a function, the name stands for the function of NumPy (or `math`)
-itself, so that code may always import it.
+`vmaximum` and `vminimum`. `vadd`, `vsub` and `vmul` add to a total and multiply it with terms that
+may come in any order; `fadd`, `fsub`, `fmul` and `fdiv` may be rounded in any way: contracted,
+reordered, by a reciprocal.
+
+In a loop that LLVM vectorises, one call to glibc's libmvec computes 2 to 8 functions; anywhere else
+the same function computes one. So the value depends on the argument alone: what is computed twice
+is the same twice, to the last bit. All are accurate to 4 ulp. Where this machine has no vector form
+of a function, the name stands for the function of NumPy (or `math`) itself, so that code may always
+import it.
 
     >>> from s2s_ad.backend.vecmath import vexp
     >>> float(vexp(0.0))
@@ -47,6 +50,14 @@ _FUNCTIONS = {
     **{f"arc{name}": (f"a{name}", 1) for name in "sin cos tan sinh cosh tanh".split()},
     "power": ("pow", 2), "arctan2": ("atan2", 2), "hypot": ("hypot", 2),
 }  # fmt: skip
+
+
+#: Instructions (with an f), and NumPy's names for them.
+_ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide"}
+#: What LLVM may do with them: reorder them with their like, and nothing else; or all that rounding
+#: changes, with nan and infinities as they are.
+_ANY_ORDER = ("reassoc",)
+_FREE = ("reassoc", "contract", "arcp", "nsz")
 
 
 @dataclass(frozen=True)
@@ -202,11 +213,15 @@ def _extreme(
     return builder.call(builder.module.declare_intrinsic(f"llvm.{name}", [real], kind), args)
 
 
-def _unordered(
-    context: Any, builder: ir.IRBuilder, instruction: str, args: Sequence[ir.Value]
+def _flagged(
+    context: Any,
+    builder: ir.IRBuilder,
+    instruction: str,
+    flags: Sequence[str],
+    args: Sequence[ir.Value],
 ) -> Any:
-    """One instruction that LLVM may reorder with its like, and nothing else."""
-    return getattr(builder, instruction)(*args, flags=("reassoc",))
+    """One instruction of which LLVM may make what `flags` allow."""
+    return getattr(builder, instruction)(*args, flags=flags)
 
 
 def _function(
@@ -256,9 +271,10 @@ def _functions() -> Iterator[tuple[str, Callable[..., Any]]]:
     for name in ("maximum", "minimum"):
         both = {d.scalar: partial(_extreme, name=name, real=d.llvm) for d in _DTYPES}
         yield f"v{name}", _function(name, 2, both)
-    for name, plain, instruction in (("add", "add", "fadd"), ("mul", "multiply", "fmul")):
-        lowering = partial(_unordered, instruction=instruction)
-        yield f"v{name}", _function(plain, 2, {d.scalar: lowering for d in _DTYPES}, f"v{name}")
+    for name, plain in _ARITHMETIC.items():
+        for own, flags in ((f"v{name}", _ANY_ORDER), (f"f{name}", _FREE)):
+            lowering = partial(_flagged, instruction=f"f{name}", flags=flags)
+            yield own, _function(plain, 2, {d.scalar: lowering for d in _DTYPES}, own)
 
 
 FOUND = tuple(_find())

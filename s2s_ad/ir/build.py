@@ -76,3 +76,12 @@ class Builder:
             yield
         finally:
             self.loc = before
+
+    @contextmanager
+    def playing(self, role: str) -> Iterator[None]:
+        """Equations made inside have `role`."""
+        before, self.role = self.role, role
+        try:
+            yield
+        finally:
+            self.role = before

@@ -28,7 +28,10 @@ from s2s_ad.errors import Loc
 from s2s_ad.ir.types import Type
 
 #: What an equation is there for. TANGENT equations are linear in tangents: what is transposed.
-PRIMAL, TANGENT, ADJOINT = "", "tangent", "adjoint"
+#: ADJOINT ones are the reverse sweep's, but for what it computes of the primal: RECOMPUTED, which
+#: comes to the same bits as the first time.
+PRIMAL, TANGENT, ADJOINT, RECOMPUTED = "", "tangent", "adjoint", "recomputed"
+REVERSE = (ADJOINT, RECOMPUTED)
 #: A parameter of the additions and products that stand for NumPy's `sum` and `prod`: the order of
 #: the terms is nobody's, other than that of a sum which the user writes as a loop.
 ANY_ORDER = "any_order"

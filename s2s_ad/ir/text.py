@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from s2s_ad.errors import Loc
-from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.core import REVERSE, TANGENT, Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ir.types import Type
 
 _NAN_INF = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
@@ -234,7 +234,7 @@ class _Parser:
                     break
             self.next("=")
         prim = self.next()
-        ins = () if self._statement_over() else self.atoms("{", TANGENT, ADJOINT)
+        ins = () if self._statement_over() else self.atoms("{", TANGENT, *REVERSE)
         params: Mapping[str, object] = MappingProxyType({})
         if self.peek() == "{" and not self._region_follows():
             params = self.params()
@@ -245,7 +245,7 @@ class _Parser:
         if self.peek().startswith("@"):
             line, col = self.next()[1:].split(":")
             loc = Loc("", int(line), int(col))
-        role = self.next() if self.peek() in (TANGENT, ADJOINT) else ""
+        role = self.next() if self.peek() in (TANGENT, *REVERSE) else ""
         outs = []
         for name, kind in names:
             self.env[name] = var = Var(name.split(".")[0], kind)

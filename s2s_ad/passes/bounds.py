@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from s2s_ad.analysis.integers import Extent, Facts, Lin, Op, Symbol, lin, slots, steps
 from s2s_ad.errors import Loc
 from s2s_ad.ir.build import Builder, i64
-from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var, walk
+from s2s_ad.ir.core import REVERSE, Atom, Eqn, Func, Lit, Region, Var, walk
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import I64, UNKNOWN
@@ -139,7 +139,7 @@ class _Bounds:
         """True for a loop or branch that holds a check, or gives an integer."""
         if any(PRIMS[e.prim].kind == "effect" for r in eqn.regions for e in walk(r)):
             return True
-        return eqn.role != ADJOINT and any(out.type == I64 for out in eqn.outs)
+        return eqn.role not in REVERSE and any(out.type == I64 for out in eqn.outs)
 
     @contextmanager
     def _scope(self) -> Iterator[None]:

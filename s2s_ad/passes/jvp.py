@@ -109,14 +109,11 @@ class _Jvp:
         if not like.type.is_array:
             return number(0, like.type.dtype)
         shape = extents(Value(b, like))
-        before, b.role = b.role, TANGENT
         name = tangent_name(like)
-        if undefined:
-            out = b.emit("empty", *shape, type=like.type, name=name, dtype=like.type.dtype)
-        else:
-            out = b.emit("full", number(0, like.type.dtype), *shape, type=like.type, name=name)
-        b.role = before
-        return out
+        with b.playing(TANGENT):
+            if undefined:
+                return b.emit("empty", *shape, type=like.type, name=name, dtype=like.type.dtype)
+            return b.emit("full", number(0, like.type.dtype), *shape, type=like.type, name=name)
 
     def region(self, region: Region, b: Builder) -> None:
         for eqn in region.eqns:

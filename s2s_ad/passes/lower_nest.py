@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from s2s_ad.analysis.integers import Lin, lin
 from s2s_ad.ir.build import Builder, boolean, i64, number
-from s2s_ad.ir.core import ADJOINT, ANY_ORDER, NO_PARAMS, Atom, Eqn, Lit, Var
+from s2s_ad.ir.core import ANY_ORDER, NO_PARAMS, REVERSE, Atom, Eqn, Lit, Var
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.passes.lower_roots import Root
 from s2s_ad.passes.lower_scope import Index, Scope, element_spec
@@ -186,7 +186,7 @@ class _Member:
         scope, extents = self.scope, self.extents(x)
         some = [self.values.is_positive(x, a) for a in range(x.type.ndim)]
         reduced = [extents[a] for a in axes if not some[a]]
-        if not reduced or self.eqn.role == ADJOINT:
+        if not reduced or self.eqn.role in REVERSE:
             return
         found: Atom | None = None
         for extent in reduced:

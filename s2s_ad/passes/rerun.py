@@ -18,7 +18,7 @@ from collections.abc import Callable
 from s2s_ad.analysis.plan import Plan
 from s2s_ad.analysis.program import Node, Program
 from s2s_ad.ir.build import Builder
-from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, clone, free_vars
+from s2s_ad.ir.core import RECOMPUTED, Atom, Eqn, Func, Region, Var, clone, free_vars
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.passes.dce import dce
 from s2s_ad.passes.tape import Forward, forward
@@ -50,4 +50,4 @@ def _quiet(eqn: Eqn) -> Eqn:
         )
         for r in eqn.regions
     )
-    return eqn.with_(regions=regions, role=ADJOINT)
+    return eqn.with_(regions=regions, role=RECOMPUTED)

@@ -10,7 +10,19 @@ from s2s_ad.analysis.plan import Needs, Plan
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, i64, number
-from s2s_ad.ir.core import ADJOINT, PARALLEL, TANGENT, WISHED, Atom, Eqn, Lit, Region, Var, eqn_uses
+from s2s_ad.ir.core import (
+    ADJOINT,
+    PARALLEL,
+    RECOMPUTED,
+    TANGENT,
+    WISHED,
+    Atom,
+    Eqn,
+    Lit,
+    Region,
+    Var,
+    eqn_uses,
+)
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
@@ -124,7 +136,7 @@ class Reverse:
         ins = tuple(map(self._from(frame), eqn.ins))
         out = Var(a.name, a.type)
         with frame.b.at(eqn.loc):
-            frame.b.append(eqn.with_(outs=(out,), ins=ins, role=ADJOINT))
+            frame.b.append(eqn.with_(outs=(out,), ins=ins, role=RECOMPUTED))
         return out
 
     def _run_again(self, node: Node, frame: Frame) -> None:
@@ -265,7 +277,8 @@ class Reverse:
                 elif eqn.role == TANGENT:
                     self._transpose(eqn)
                 elif eqn.outs and eqn.outs[0] in self.plan.restored:
-                    self._put_back(eqn)
+                    with frame.b.playing(RECOMPUTED):
+                        self._put_back(eqn)
         for key in self._positions():  # pieces that nobody asked for in this region
             if isinstance(key, tuple) and self.program.home[key[1]] is frame.node:
                 self.lookup(key[1])

@@ -85,9 +85,7 @@ def _turned(eqn: Eqn, k: int, clear: Eqn) -> tuple[Eqn, Eqn]:
     """The loop with `clear` at the start of its iterations, and `clear` for its result `k`."""
     (body,) = eqn.regions
     param = body.params[k + 1]
-    first = clear.with_(
-        outs=(Var(clear.out.name, clear.out.type),), ins=(param, *clear.ins[1:])
-    )
+    first = clear.with_(outs=(Var(clear.out.name, clear.out.type),), ins=(param, *clear.ins[1:]))
     rest = Region((), tuple(e for e in body.eqns if e is not clear), ())
     eqns = (first, *substitute(rest, {param: first.out}).eqns)
     results = tuple(clear.ins[0] if a is clear.out else a for a in body.results)

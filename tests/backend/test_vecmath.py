@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -186,8 +187,8 @@ def test_loops_that_can_be_vectorised_have_vector_functions() -> None:
 
 
 def test_recurrences_keep_scalar_functions() -> None:
-    assert "vecmath" not in text_of(orbit, 1.0, 3)
-    assert "vecmath" not in text_of(scan, np.ones(4))
+    for text in (text_of(orbit, 1.0, 3), text_of(scan, np.ones(4))):
+        assert not re.search(r"\bv[a-z]+\(", text)
 
 
 def test_one_way_throughout_a_module() -> None:

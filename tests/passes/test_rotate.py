@@ -1,4 +1,4 @@
-"""Zeros at the end of an iteration move to the start of the next, where nobody sees the difference."""
+"""Zeros at the end of an iteration move to the start of the next, where nobody sees it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ STAYS = {
         "  z: f64[n] = full 0.0: f64, n\n",
         "  z: f64[n] = full 1.0: f64, n\n",
     ),
-    "the cleared array is read": ("yield q, cleared", "s: f64[n] = add cleared, q\n    yield s, cleared"),
+    "the cleared array is read": (
+        "yield q, cleared",
+        "s: f64[n] = add cleared, q\n    yield s, cleared",
+    ),
     "the iteration says where": (
         "store p, 0.0: f64, 1: i64, -1: i64 {spec='_:_'}",
         "store p, 0.0: f64, i {spec='_:'}",

@@ -1,0 +1,67 @@
+"""Arithmetic of derivatives, whose rounding is nobody's.
+
+    x_tape[k] = x                # as written                t_bar = y_bar * 0.1    # free
+    x += 0.1 * v                 # as written                v_bar += t_bar * u     # free
+    if x > 1.0: …                # as written                if x > 1.0: …          # as before
+
+What the program computes decides ties, and keeps what a compensated sum compensates, so it is
+computed as it is written, one rounding for each operation, and to the same bits when the reverse
+sweep computes it again. Tangents and cotangents decide nothing, and a person has written none of
+their operations: a compiler may divide by multiplying with a reciprocal, contract a product and a
+sum to one operation, and reorder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from s2s_ad.analysis.integers import slots
+from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Func, Region, walk
+
+_ARITHMETIC = ("add", "sub", "mul", "div", "accum")
+
+
+def free(func: Func) -> frozenset[Eqn]:
+    """The arithmetic of tangents and cotangents, of single floats. Where a common subexpression is
+    used by the program itself as well, it stays as it is written."""
+    exact = _exact(func.body)
+    return frozenset(e for e in walk(func.body) if _is_derivative(e) and e.out not in exact)
+
+
+def _is_derivative(eqn: Eqn) -> bool:
+    if eqn.prim not in _ARITHMETIC or eqn.role not in (ADJOINT, TANGENT):
+        return False
+    value = eqn.ins[1] if eqn.prim == "accum" else eqn.out
+    return value.type.is_float and not value.type.is_array
+
+
+def _exact(body: Region) -> set[Atom]:
+    """What equations that are not a derivative's read, and all that it is made from."""
+    eqns = list(walk(body))
+    exact = {a for e in eqns if _is_program(e) for a in e.ins}
+    known = -1
+    while len(exact) > known:  # once more for what loops carry
+        known = len(exact)
+        for eqn in reversed(eqns):
+            for made, sources in _ways(eqn):
+                if not exact.isdisjoint(made):
+                    exact.update(sources)
+    return exact
+
+
+def _is_program(eqn: Eqn) -> bool:
+    """True for an equation that computes something of the program. (Where an array is, or how
+    large, may be asked of cotangents too.)"""
+    return not (eqn.regions or eqn.role in (ADJOINT, TANGENT) or eqn.prim in ("copy", "dim"))
+
+
+def _ways(eqn: Eqn) -> Iterator[tuple[Sequence[Atom], Sequence[Atom]]]:
+    """Values that `eqn` defines, and those that they are made from."""
+    if eqn.prim == "if":
+        yield from (((out,), [r.results[k] for r in eqn.regions]) for k, out in enumerate(eqn.outs))
+    elif eqn.regions:
+        for k, (init, param, result, out) in enumerate(slots(eqn)):
+            tested = [r.params[k] for r in eqn.regions[:-1]]  # by a while
+            yield (param, out, *tested), (init, result)
+    elif eqn.prim != "dim":
+        yield eqn.outs, eqn.ins
