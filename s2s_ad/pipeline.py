@@ -1,7 +1,7 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower ─ rows ─ interchange) ─ upwards ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower) ─ upwards ─ (rows ─ interchange) ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -31,6 +31,7 @@ from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.parallel import parallel
+from s2s_ad.passes.repeated import repeated
 from s2s_ad.passes.rotate import rotate
 from s2s_ad.passes.rows import rows
 from s2s_ad.passes.simplify import simplify
@@ -91,12 +92,10 @@ def stages(
     }
     kernel = level == "kernel"
     changed = functools.partial(interchange, threads=threads)
-    loops = (
-        Stage("lower", each(rotate, lower, simplify, cse, dce)),
-        Stage("rows", each(rows, simplify, dce)),
-        Stage("interchange", each(hoist_checks, changed, simplify, cse, dce)),
-    )
+    lowered = Stage("lower", each(rotate, lower, simplify, cse, dce))
     turned = Stage("upwards", each(upwards, simplify, dce))
+    joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
+    nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
@@ -104,8 +103,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
-        *(loops if kernel else ()),
-        turned,
+        *((lowered, turned, joined, nested) if kernel else (turned,)),
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,
         *reuse,

@@ -48,3 +48,13 @@ def test_output_is_not_repeated() -> None:
         forward, reverse = sweeps(make, "shown")
         assert "print(" in forward
         assert "print(" not in reverse
+
+
+@pytest.mark.parametrize("name", ["polynomial", "logistic", "three_deep"])
+def test_the_value_and_the_gradient_share_one_loop(name: str) -> None:
+    """Compiled, each item is computed once, with its gradient right after it."""
+    program = BY_NAME[name]
+    text = value_and_grad(program.fn, program.wrt).source(*program.inputs[0][1], level="kernel")
+    loops = [len(found) // 4 for found in re.findall(r"^( *)for .*_tape|^( *)for ", text, re.M)]
+    assert len(loops) == len(re.findall(r"^ *for ", text, re.M))
+    assert len(re.findall(r"^    for ", text, re.M)) == 1

@@ -41,7 +41,9 @@ from s2s_ad.ir.core import (
 from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.types import I64
 from s2s_ad.passes.buffers import is_size
+from s2s_ad.passes.cse import cse
 from s2s_ad.passes.fuse import LIGHT, kills
+from s2s_ad.passes.repeated import repeated
 from s2s_ad.passes.shrink import shrink
 
 #: What an index in step with the loop's is made by.
@@ -158,7 +160,9 @@ class _Joiner:
         first, second = self.loops.get(self.eqns[k]), self.loops[self.eqns[place]]
         if first is None or not self.same_bounds(first, second):
             return False
-        if not (_saves(first, second) and self.by_rows(first, second)):
+        if _loses(first, second) or not self.by_rows(first, second):
+            return False
+        if not (_saves(first, second) or _repeats(first, second)):
             return False
         between = self.eqns[k + 1 : place]
         late = self.pushed_back(first, second, between)
@@ -225,15 +229,31 @@ def _meet(first: set[int] | None, second: set[int] | None) -> bool:
     return first is None or second is None or bool(first & second)
 
 
-def _saves(first: _Loop, second: _Loop) -> bool:
-    """True where sharing the loop keeps rows in the cache, and no vector code is lost."""
+def _loses(first: _Loop, second: _Loop) -> bool:
+    """True where vector code would be lost, or there is nothing but vector code."""
     if not (first.is_nest or second.is_nest):
-        return False
-    if any(not loop.is_nest and _is_vector(loop) for loop in (first, second)):
-        return False
+        return True
+    return any(not loop.is_nest and _is_vector(loop) for loop in (first, second))
+
+
+def _saves(first: _Loop, second: _Loop) -> bool:
+    """True where sharing the loop keeps rows in the cache."""
     outs = {v for v in first.eqn.outs if v.type.is_array}
     read = {v for v in first.free & second.free if v.type.ndim > 1 and first.rows(v)}
     return any(second.rows(v) for v in outs & second.free | read)
+
+
+def _repeats(first: _Loop, second: _Loop) -> bool:
+    """True where the second computes loops of the first again."""
+    if not (first.is_nest and second.is_nest):
+        return False
+    both = Region((), (_one(first, second),), ())
+    once = cse(Func("both", both))
+    return _loops(repeated(once).body) < _loops(both)
+
+
+def _loops(region: Region) -> int:
+    return sum(e.prim == "for" for e in walk(region))
 
 
 def _is_vector(loop: _Loop) -> bool:

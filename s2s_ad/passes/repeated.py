@@ -1,0 +1,164 @@
+"""Loops that compute the same become one.
+
+    p = for 0, m, 1, 1.0 { (j, p)          q, t1 = for 0, m, 1, 1.0, t { (j, q, t)
+      p.1 = mul p, x                         t.1 = store t, q, j
+      yield p.1                              q.1 = mul q, x
+    }                                  →     yield q.1, t.1
+    … p …                                  }
+    q, t1 = for 0, m, 1, 1.0, t { …        … q …
+
+The sweep over an item of a sum computes the item's value, and so does the run that the gradient of
+the item starts with. Once both stand side by side (passes/rows.py), that is once too often. What
+only one of the loops carries, the joined one carries as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from s2s_ad.analysis.integers import slots
+from s2s_ad.ir.core import Atom, Eqn, Func, Region, Var, eqn_free_vars, substitute
+from s2s_ad.ir.prims import has_effect
+from s2s_ad.passes.cse import key_of
+
+
+def repeated(func: Func) -> Func:
+    """`func` with loops joined that carry some of the same.
+
+    Example: `repeated(func)` gives the same results to the last bit.
+    """
+    return func.with_(body=_region(func.body))
+
+
+def _region(region: Region) -> Region:
+    eqns = [e.with_(regions=tuple(map(_region, e.regions))) for e in region.eqns]
+    names: dict[Var, Atom] = {}
+    place = 0
+    while place < len(eqns):
+        for k in range(place):
+            match = _match(eqns[k], eqns[place], {})
+            needed = _needed(eqns[k : place + 1]) if match else None
+            if match and needed:
+                one, outs = _one(match)
+                names.update(outs)
+                rest = tuple(e for e in eqns[k + 1 :] if e not in needed)
+                eqns[k:] = [*needed[:-1], one, *substitute(Region((), rest, ()), outs).eqns]
+                break
+        else:
+            place += 1
+    results = tuple(names.get(a, a) if isinstance(a, Var) else a for a in region.results)
+    return Region(region.params, tuple(eqns), results)
+
+
+def _needed(eqns: Sequence[Eqn]) -> list[Eqn] | None:
+    """The last of `eqns`, after those of them that it needs, to stand before the others; None where
+    it needs the first, or what must stay where it is."""
+    found: list[Eqn] = []
+    wanted: set[Var] = set()
+    for eqn in reversed(eqns):
+        if found and wanted.isdisjoint(eqn.outs):
+            continue
+        if eqn is eqns[0] or has_effect(eqn):
+            return None
+        found.insert(0, eqn)
+        wanted.update(eqn_free_vars(eqn))
+    return found
+
+
+#: What a loop carries: initial value, parameter, result of an iteration, result.
+_Slot = tuple[Atom, Var, Atom, Var]
+
+
+@dataclass(frozen=True)
+class _Match:
+    """Two loops that carry some of the same: `shared` has pairs of equal slots, `names` what
+    equals what is computed in the first's iterations, `extra` what only the first does."""
+
+    first: Eqn
+    second: Eqn
+    shared: list[tuple[_Slot, _Slot]]
+    names: dict[Var, Atom]
+    extra: list[Eqn]
+
+    @property
+    def outs(self) -> dict[Var, Atom]:
+        return {mine[3]: other[3] for mine, other in self.shared}
+
+    @property
+    def others(self) -> list[_Slot]:
+        """What only the first carries."""
+        return [s for s in slots(self.first) if s[3] not in self.outs]
+
+
+def _one(match: _Match) -> tuple[Eqn, dict[Var, Atom]]:
+    """The second loop with what only the first does, and its results that equal the first's."""
+    loop, (body,) = match.second, match.second.regions
+    extra = Region((), tuple(match.extra), tuple(s[2] for s in match.others))
+    extra = substitute(extra, match.names)
+    params = (*body.params, *(s[1] for s in match.others))
+    joined = Region(params, (*body.eqns, *extra.eqns), (*body.results, *extra.results))
+    return loop.with_(
+        outs=(*loop.outs, *(s[3] for s in match.others)),
+        ins=(*loop.ins, *(s[0] for s in match.others)),
+        regions=(joined,),
+    ), match.outs
+
+
+def _match(first: Eqn, second: Eqn, around: Mapping[Var, Atom]) -> _Match | None:
+    """What two loops have in common; None where that is nothing. What equals what around them is
+    in `around`."""
+    loops = all(
+        e.prim == "for" and not e.params and not has_effect(e) and e.outs for e in (first, second)
+    )
+    if not loops or tuple(_named(a, around) for a in first.ins[:3]) != second.ins[:3]:
+        return None
+    pairs = _alike(first, second, around)
+    (mine,), (other,) = first.regions, second.regions
+    while pairs:
+        names = {**around, mine.params[0]: other.params[0]}
+        names.update((a[1], b[1]) for a, b in pairs)
+        extra = _extra(other, mine, names)
+        equal = [(a, b) for a, b in pairs if _named(a[2], names) == b[2]]
+        if len(equal) == len(pairs):
+            found = _Match(first, second, pairs, names, extra)
+            apart = {s[0] for s in found.others if s[1].type.is_array}
+            return found if apart.isdisjoint(eqn_free_vars(second)) else None
+        pairs = equal
+    return None
+
+
+def _alike(first: Eqn, second: Eqn, around: Mapping[Var, Atom]) -> list[tuple[_Slot, _Slot]]:
+    """Scalars that two loops start alike, those of the same name if there are several."""
+    there = list(slots(second))
+    pairs = []
+    for slot in slots(first):
+        init, param = _named(slot[0], around), slot[1]
+        same = [s for s in there if s[0] == init and s[1].type == param.type]
+        same.sort(key=lambda s: s[1].name != param.name)
+        if same and not param.type.is_array:
+            there.remove(same[0])
+            pairs.append((slot, same[0]))
+    return pairs
+
+
+def _named(a: Atom, names: Mapping[Var, Atom]) -> Atom:
+    return names.get(a, a) if isinstance(a, Var) else a
+
+
+def _extra(region: Region, other: Region, names: dict[Var, Atom]) -> list[Eqn]:
+    """What `other` computes and `region` does not; `names` learns the names of the rest."""
+    known = {key: e for e in region.eqns if (key := key_of(e)) is not None}
+    loops = [e for e in region.eqns if e.prim == "for"]
+    extra = []
+    for eqn in other.eqns:
+        key = key_of(eqn.with_(ins=tuple(_named(a, names) for a in eqn.ins)))
+        matches = (_match(eqn, loop, names) for loop in loops if eqn.prim == "for")
+        found = next((m for m in matches if m and not m.others), None)
+        if key in known:
+            names.update(zip(eqn.outs, known[key].outs))
+        elif found is not None:
+            names.update(found.outs)
+        else:
+            extra.append(eqn)
+    return extra
