@@ -233,17 +233,13 @@ class _Printer:
         statements, target = self.rename(eqn), self.name(eqn.out)
         k, t = self.ex.atom(eqn.ins[1]), eqn.out.type
 
-        def extent(axis: int) -> ast.expr:
-            shape = ast.Attribute(py.name(target), "shape", ast.Load())
-            return py.subscript(shape, [py.constant(axis)])
-
         more = py.binary(k, ast.Add, py.constant(1))
         if t.ndim > 1:
-            more = py.tuple_([more, *(extent(axis) for axis in range(1, t.ndim))])
+            more = py.tuple_([more, *(self.extent(target, axis) for axis in range(1, t.ndim))])
         dtype = {} if t.dtype == "f64" else {"dtype": numpy_dtype(t.dtype)}
         both = py.tuple_([py.name(target), py.call("np.empty", more, **dtype)])
         bigger = py.assign(target, py.call("np.concatenate", both))
-        return [*statements, ast.If(py.compare(k, ast.GtE, extent(0)), [bigger], [])]
+        return [*statements, ast.If(py.compare(k, ast.GtE, self.extent(target, 0)), [bigger], [])]
 
     def check(self, eqn: Eqn) -> list[ast.stmt]:
         (condition,) = eqn.ins
@@ -407,17 +403,55 @@ class _Printer:
         return "_" if unread else self.name(own)
 
     def while_(self, eqn: Eqn) -> list[ast.stmt]:
-        cond, body = eqn.regions
         before, moves = self.loop_moves(eqn)
-        head = self.block(cond.eqns)
-        inner = [*self.block(body.eqns), *moves]
-        test = self.ex.atom(cond.results[0])
+        cond, body = eqn.regions
+        growing = self.growing(body)
+        inner = [*self.block(e for e in body.eqns if e not in growing), *moves]
+        if growing:
+            inner = self.by_pieces(cond, inner, growing)
+        return [*before, self.repeat(cond, inner)]
+
+    def repeat(
+        self, cond: Region, inner: list[ast.stmt], also: ast.expr | None = None
+    ) -> ast.While:
+        """`inner` as long as `cond` gives True, and `also` is true."""
+        head, test = self.block(cond.eqns), self.ex.atom(cond.results[0])
         if not head:
-            return [*before, ast.While(test, _or_pass(inner), [])]
-        flag = cond.results[0]
-        leave = self.opposite(test, self.plan.folded.get(flag))
+            both = test if also is None else py.boolean(ast.And, test, also)
+            return ast.While(both, _or_pass(inner), [])
+        leave = self.opposite(test, self.plan.folded.get(cond.results[0]))
         stop = ast.If(leave, [ast.Break()], [])
-        return [*before, ast.While(py.constant(True), [*head, stop, *inner], [])]
+        return ast.While(also or py.constant(True), [*head, stop, *inner], [])
+
+    def growing(self, body: Region) -> list[Eqn]:
+        """In compiled text, the arrays of a while loop that get an element in each iteration."""
+        made = {out: e for e in body.eqns for out in e.outs}
+        counts = [
+            p
+            for p, r in zip(body.params, body.results)
+            if r in made and made[r].prim == "add" and made[r].ins == (p, i64(1))
+        ]
+        grown = [e for e in body.eqns if e.prim == "grow" and e.ins[1] in counts]
+        plain = all(not self.rename(e) and e.ins[1] == grown[0].ins[1] for e in grown)
+        return grown if self.ex.native and plain else []
+
+    def by_pieces(self, cond: Region, inner: list[ast.stmt], growing: list[Eqn]) -> list[ast.stmt]:
+        """Room for several iterations, and as many of them: numba counts references where an array
+        may be replaced, which takes longer than most iterations do."""
+        taken, room = {*self.names.values()}, "room"
+        while room in taken:
+            room += "_"
+        count = self.ex.atom(growing[0].ins[1])
+        sizes = [self.extent(self.name(e.out), 0) for e in growing]
+        least = py.call("min", *sizes) if len(sizes) > 1 else sizes[0]
+        piece = self.repeat(cond, inner, py.compare(count, ast.Lt, py.name(room)))
+        grown = [s for e in growing for s in self.grow(e)]
+        return [*grown, py.assign(room, least), piece]
+
+    @staticmethod
+    def extent(array: str, axis: int) -> ast.expr:
+        shape = ast.Attribute(py.name(array), "shape", ast.Load())
+        return py.subscript(shape, [py.constant(axis)])
 
 
 class _Operands(ast.NodeTransformer):
