@@ -31,6 +31,7 @@ from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.parallel import parallel
+from s2s_ad.passes.promote import promote
 from s2s_ad.passes.repeated import repeated
 from s2s_ad.passes.rotate import rotate
 from s2s_ad.passes.rows import rows
@@ -96,6 +97,7 @@ def stages(
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
+    summed = Stage("promote", each(promote, simplify, cse, dce))
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
@@ -103,7 +105,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
-        *((lowered, turned, joined, nested) if kernel else (turned,)),
+        *((lowered, turned, joined, nested, summed) if kernel else (turned,)),
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,
         *reuse,

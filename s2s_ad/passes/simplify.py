@@ -17,7 +17,19 @@ from collections.abc import Callable
 
 from s2s_ad.analysis.activity import loop_slots
 from s2s_ad.ir.build import Builder, boolean, i64
-from s2s_ad.ir.core import ADJOINT, PRIMAL, Atom, Eqn, Func, Lit, Region, Var, substitute
+from s2s_ad.ir.core import (
+    ADJOINT,
+    PRIMAL,
+    RECOMPUTED,
+    TANGENT,
+    Atom,
+    Eqn,
+    Func,
+    Lit,
+    Region,
+    Var,
+    substitute,
+)
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element, is_full
 from s2s_ad.ir.types import I64, UNKNOWN
@@ -198,7 +210,7 @@ def _neutral(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
     if eqn.prim not in ("add", "sub", "mul", "div", "pow"):
         return None
     a, b = eqn.ins
-    exact = eqn.out.type.is_float and eqn.role == PRIMAL
+    exact = eqn.out.type.is_float and eqn.role in (PRIMAL, RECOMPUTED)
     neutral = {"add": 0, "sub": 0, "mul": 1, "div": 1, "pow": 1}[eqn.prim]
     if _is(b, neutral) and _keeps(eqn, a) and not (exact and eqn.prim == "add"):
         return a
@@ -207,6 +219,27 @@ def _neutral(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
     if eqn.prim == "sub" and _is(a, 0) and not exact and _keeps(eqn, b):
         return eqn.with_(prim="neg", ins=(b,))
     return None
+
+
+def _factors(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
+    """0.5 * (2 * x) is x, for derivatives, whose rounding is free."""
+    if eqn.prim != "mul" or eqn.role not in (ADJOINT, TANGENT) or not eqn.out.type.is_float:
+        return None
+    outer, x = _constant_factor(eqn)
+    inner = _definition(x, defs, "mul") if outer is not None else None
+    factor, rest = _constant_factor(inner) if inner is not None else (None, x)
+    if outer is None or factor is None or rest.type != eqn.out.type:
+        return None
+    both = outer.value * factor.value
+    return rest if both == 1.0 else eqn.with_(ins=(rest, Lit(both, outer.type)))
+
+
+def _constant_factor(eqn: Eqn) -> tuple[Lit | None, Atom]:
+    """The constant of a product, and the other factor."""
+    a, b = eqn.ins
+    if isinstance(a, Lit):
+        return a, b
+    return (b, a) if isinstance(b, Lit) else (None, a)
 
 
 def _signs(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
@@ -373,6 +406,7 @@ IDENTITIES: tuple[Identity, ...] = (
     _fold,
     _logic,
     _neutral,
+    _factors,
     _signs,
     _offsets,
     _extent_positive,
