@@ -22,6 +22,7 @@ from s2s_ad.ir.verify import verify
 from s2s_ad.passes.batch import batch
 from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.buffers import buffers
+from s2s_ad.passes.clear import clear
 from s2s_ad.passes.contract import contract
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
@@ -93,7 +94,7 @@ def stages(
     }
     kernel = level == "kernel"
     changed = functools.partial(interchange, threads=threads)
-    lowered = Stage("lower", each(rotate, lower, simplify, cse, dce))
+    lowered = Stage("lower", each(rotate, clear, simplify, lower, simplify, cse, dce))
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))

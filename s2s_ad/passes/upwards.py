@@ -13,10 +13,12 @@ counting up reads better and runs faster: compilers see that no index is negativ
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from s2s_ad.analysis.independence import facts_of, independent
 from s2s_ad.analysis.integers import Facts
 from s2s_ad.ir.build import Builder, i64
-from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region
+from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Lit, Region, Var
 
 
 def upwards(func: Func) -> Func:
@@ -28,7 +30,7 @@ def _region(region: Region, facts: Facts) -> Region:
     b = Builder()
     for eqn in region.eqns:
         if _turns(eqn, facts):
-            start, stop = (_after(b, a, facts) for a in (eqn.ins[1], eqn.ins[0]))
+            start, stop = (following(b, a, facts.defs) for a in (eqn.ins[1], eqn.ins[0]))
             eqn = eqn.with_(ins=(start, stop, i64(1), *eqn.ins[3:]))
         b.append(eqn.with_(regions=tuple(_region(r, facts) for r in eqn.regions)))
     return b.region(region.params, region.results)
@@ -39,11 +41,11 @@ def _turns(eqn: Eqn, facts: Facts) -> bool:
     return backwards and independent(eqn, facts, any_order=False) is not None
 
 
-def _after(b: Builder, a: Atom, facts: Facts) -> Atom:
+def following(b: Builder, a: Atom, defs: Mapping[Var, Eqn]) -> Atom:
     """a + 1"""
     if isinstance(a, Lit):
         return i64(a.value + 1)
-    made = facts.defs.get(a)
+    made = defs.get(a)
     if made is not None and made.prim == "sub" and made.ins[1] == i64(1):
         return made.ins[0]
     if made is not None and made.prim == "add" and isinstance(made.ins[1], Lit):
