@@ -26,6 +26,7 @@ from s2s_ad.passes.clear import clear
 from s2s_ad.passes.contract import contract
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
+from s2s_ad.passes.distribute import distribute
 from s2s_ad.passes.hoist import hoist, hoist_checks
 from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.interchange import interchange
@@ -98,7 +99,7 @@ def stages(
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
-    summed = Stage("promote", each(promote, simplify, cse, dce))
+    summed = Stage("promote", each(promote, distribute, simplify, cse, dce))
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from s2s_ad.analysis.rounding import free
+from s2s_ad.analysis.vectors import reorderable, vectorised
 from s2s_ad.backend.emit import UNCOMPILED, emit, emit_parts
 from s2s_ad.backend.expr import (
     ANY_ORDER_NAMES,
@@ -16,7 +17,6 @@ from s2s_ad.backend.expr import (
     THREADS,
     VECTOR_NAMES,
 )
-from s2s_ad.backend.vectorise import reorderable, vectorised
 from s2s_ad.ir.core import Eqn, Func
 
 #: Division as NumPy does it.

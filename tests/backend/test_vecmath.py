@@ -16,12 +16,12 @@ import pytest
 from scipy import special
 
 import s2s_ad
+from s2s_ad.analysis.vectors import vectorised
 from s2s_ad.api_errors import OptionError
 from s2s_ad.backend import vecmath
 from s2s_ad.backend.expr import VECTOR_NAMES
 from s2s_ad.backend.jit import compile_source
 from s2s_ad.backend.module import emit_module
-from s2s_ad.backend.vectorise import vectorised
 from s2s_ad.ir.text import parse
 from s2s_ad.passes.inplace import inplace
 

@@ -26,11 +26,23 @@ Function = tuple[str, str]
 
 _WRITES = ("store", "accum")
 
+#: Functions of numbers that take many times as long as an addition.
+_FUNCTIONS = frozenset(
+    "exp exp2 expm1 log log2 log10 log1p cbrt sin cos tan sinh cosh tanh arcsin arccos arctan "
+    "arcsinh arccosh arctanh erf erfc arctan2 hypot pow".split()
+)
+
+
+def is_function(eqn: Eqn) -> bool:
+    """True for what several iterations at once should compute; not for `x ** 2`, a product."""
+    small = eqn.prim == "pow" and isinstance(eqn.ins[1], Lit)
+    return eqn.prim in _FUNCTIONS and not eqn.out.type.is_array and not small
+
 
 def vectorised(funcs: Iterable[Func], fastmath: bool = False) -> frozenset[Function]:
     """The elementwise primitives that stand, for these dtypes, in innermost `for` loops that can be
     vectorised; with `fastmath`, every sum may be reordered for that."""
-    bodies = [b for f in funcs for b in _bodies(f) if _is_independent(b, fastmath)]
+    bodies = [b for f in funcs for b in _bodies(f) if is_vector(b, fastmath)]
     eqns = [e for body in bodies for e in walk(body) if PRIMS[e.prim].elementwise]
     return frozenset((e.prim, e.out.type.dtype) for e in eqns)
 
@@ -43,7 +55,9 @@ def reorderable(func: Func) -> frozenset[Eqn]:
     return frozenset(e for e in made if has_order(e) and is_free(e))
 
 
-def _is_independent(body: Region, fastmath: bool) -> bool:
+def is_vector(body: Region, fastmath: bool = False) -> bool:
+    """True for the body of a loop whose iterations may be computed several at once: each is for
+    itself, but for totals whose order is free; with `fastmath`, all totals are."""
     totals = _totals(body)
     return totals is not None and (
         fastmath or not any(has_order(e) and not is_free(e) for e in totals)
@@ -59,7 +73,7 @@ def _totals(body: Region) -> list[Eqn] | None:
     """What adds to totals, in a loop whose iterations pass nothing else on, and work on arrays
     element by element; None of any other loop."""
     inner = list(walk(body))
-    if not all(_is_simple(e) for e in inner):
+    if not all(is_simple(e) for e in inner):
         return None
     index, *carried = body.params
     uses = Counter(region_uses(body))
@@ -67,7 +81,7 @@ def _totals(body: Region) -> list[Eqn] | None:
     found: list[Eqn] = []
     for param, result in zip(carried, body.results):
         if param.type.is_array:
-            if not _is_elementwise(param, inner, index):
+            if not is_elementwise(param, inner, index):
                 return None
         elif result is not param:
             total = Total(param, uses, made)
@@ -77,7 +91,8 @@ def _totals(body: Region) -> list[Eqn] | None:
     return found
 
 
-def _is_simple(eqn: Eqn) -> bool:
+def is_simple(eqn: Eqn) -> bool:
+    """True for work on numbers and single elements."""
     if eqn.prim in ("load", *_WRITES):
         return is_element(eqn.params["spec"])
     if eqn.prim == "if":
@@ -85,7 +100,7 @@ def _is_simple(eqn: Eqn) -> bool:
     return PRIMS[eqn.prim].elementwise or eqn.prim == "dim"
 
 
-def _is_elementwise(param: Var, inner: list[Eqn], index: Var) -> bool:
+def is_elementwise(param: Var, inner: list[Eqn], index: Var) -> bool:
     """True where all versions of an array are read and written at one and the same element, which
     is another one in each iteration."""
     versions: set[Atom] = {param}
