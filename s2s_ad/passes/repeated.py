@@ -53,13 +53,15 @@ def _region(region: Region) -> Region:
 
 def _needed(eqns: Sequence[Eqn]) -> list[Eqn] | None:
     """The last of `eqns`, after those of them that it needs, to stand before the others; None where
-    it needs the first, or what must stay where it is."""
+    it needs the first, or would pass a check: what it reads is there only after that."""
     found: list[Eqn] = []
     wanted: set[Var] = set()
     for eqn in reversed(eqns):
+        if has_effect(eqn):
+            return None
         if found and wanted.isdisjoint(eqn.outs):
             continue
-        if eqn is eqns[0] or has_effect(eqn):
+        if eqn is eqns[0]:
             return None
         found.insert(0, eqn)
         wanted.update(eqn_free_vars(eqn))

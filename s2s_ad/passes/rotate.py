@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_defs, region_uses, substitute
+from s2s_ad.ir.subscript import split_spec
 
 
 def rotate(func: Func) -> Func:
@@ -63,6 +64,7 @@ def _cleared_last(eqn: Eqn, made: Mapping[Var, Eqn]) -> list[tuple[int, Eqn]]:
             clear is not None
             and clear.prim == "store"
             and _is_zero(clear.ins[1])
+            and _is_slice(clear)
             and uses[clear.out] == 1
             and not inside & set(clear.ins[2:])
             and _is_zeros(made.get(init))  # type: ignore[arg-type]
@@ -71,6 +73,11 @@ def _cleared_last(eqn: Eqn, made: Mapping[Var, Eqn]) -> list[tuple[int, Eqn]]:
         ):
             found.append((k, clear))
     return found
+
+
+def _is_slice(clear: Eqn) -> bool:
+    """True for what may be empty: an element need not exist where the loop has no iterations."""
+    return not {"i", "a"} & {*split_spec(clear.params["spec"])}
 
 
 def _is_zero(a: Atom) -> bool:

@@ -39,6 +39,11 @@ STAYS = {
         "tape: f64[m] = for 0: i64, 3: i64",
     ),
     "another factor": ("u: f64 = mul q, x", "u: f64 = mul q, w"),
+    "a check stands between them": (
+        "  value: f64 = add p, w\n",
+        "  value: f64 = add p, w\n  c: bool = gt w, 0.0: f64\n"
+        "  assert c {error='ValueError', message='no'}\n",
+    ),
     "the second needs the first": ("store t, q, k", "store t, p, k"),
 }
 

@@ -39,6 +39,10 @@ STAYS = {
         "store p, 0.0: f64, 1: i64, -1: i64 {spec='_:_'}",
         "store p, 0.0: f64, i {spec='_:'}",
     ),
+    "an element, which need not exist": (
+        "store p, 0.0: f64, 1: i64, -1: i64 {spec='_:_'}",
+        "store p, 0.0: f64, 1: i64 {spec='i'}",
+    ),
     "the buffer is read": (
         "t: f64[n-2] = load p",
         "u: f64[n-2] = load q, 1: i64, -1: i64 {spec='_:_'} adjoint\n    t: f64[n-2] = load p",
