@@ -11,6 +11,7 @@ import os
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from bench.case import Case
 from bench.check import Problem
 
-#: the fastest that keeps nan and inf; s2s_ad itself is measured without
+#: the fastest that keeps nan and inf; s2s_ad itself is measured without, and with (ours-fastmath)
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 Run = Callable[[], Any]
 
@@ -34,12 +35,12 @@ class Peer:
     gradient: bool = True
 
 
-def _ours(at: Problem) -> Run:
+def _ours(at: Problem, **options: bool) -> Run:
     import s2s_ad
 
     several = os.environ.get("NUMBA_NUM_THREADS", "1") != "1"  # as --threads says
     make = getattr(s2s_ad, at.case.quantity)
-    derivative = make(at.case.objective(), wrt=at.wrt, parallel=several)
+    derivative = make(at.case.objective(), wrt=at.wrt, parallel=several, **options)
     values, both = at.values, at.case.quantity == "value_and_grad"
     return (lambda: derivative(*values)[1]) if both else (lambda: derivative(*values))
 
@@ -221,6 +222,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("ours", _ours),
+        Peer("ours-fastmath", partial(_ours, fastmath=True)),
         Peer("ours-primal", _our_primal, gradient=False),
         Peer("numpy", _numpy, gradient=False),
         Peer("numba", _numba, gradient=False),

@@ -16,7 +16,7 @@ from bench.runner import Measured, Result
 
 PACKAGES = "numpy numba llvmlite scipy jax autograd tangent-ad torch enzyme-ad".split()
 COLUMNS = (
-    "case", "ours", "primal", "looped", "÷ primal", "by hand", "jax", "× jax", "form",
+    "case", "ours", "fastmath", "primal", "looped", "÷ primal", "by hand", "jax", "× jax", "form",
     "autograd", "tangent", "compile", "jax compile", "notes",
 )  # fmt: skip
 JAX = ("jax-transliterated", "jax-idiomatic")
@@ -65,6 +65,7 @@ def row(measured: Measured) -> list[str]:
     return [
         measured.case.split("/")[1],
         cell("ours"),
+        cell("ours-fastmath"),
         cell(numba) + (" (NumPy)" if numba == "numpy" and cell(numba) else ""),
         cell("looped"),
         "" if over is None else f"{over:.2f}",
@@ -100,7 +101,17 @@ def table(group: Sequence[Measured]) -> str:
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(row(m)) + " |" for m in group]
     over, ahead = zip(*map(ratios, group))
-    mean = ["**geometric mean**", "", "", "", geometric_mean(over), "", "", geometric_mean(ahead)]
+    mean = [
+        "**geometric mean**",
+        "",
+        "",
+        "",
+        "",
+        geometric_mean(over),
+        "",
+        "",
+        geometric_mean(ahead),
+    ]
     lines.append("| " + " | ".join(mean + [""] * (len(COLUMNS) - len(mean))) + " |")
     return "\n".join(lines)
 
