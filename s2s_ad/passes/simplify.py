@@ -31,7 +31,7 @@ from s2s_ad.ir.core import (
     substitute,
 )
 from s2s_ad.ir.prims import PRIMS
-from s2s_ad.ir.subscript import is_element, is_full
+from s2s_ad.ir.subscript import is_element, is_full, split_spec
 from s2s_ad.ir.types import I64, UNKNOWN
 from s2s_ad.ops import same_shape
 
@@ -365,19 +365,27 @@ def _just_written(eqn: Eqn, defs: Definitions) -> Atom | None:
     return write.ins[1] if write.ins[2:] == eqn.ins[1:] else None
 
 
-def _whole(eqn: Eqn, defs: Definitions) -> Atom | None:
-    """A[:] read is A; zeros with all of v added are v; what does not change a shape is nothing."""
+def _whole(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
+    """A[:] read is A; zeros with all of v added are v, or v[::-1] where it is added backwards; what
+    does not change a shape is nothing."""
     if eqn.prim == "load" and is_full(eqn.params["spec"]):
         return eqn.ins[0]
-    if eqn.prim == "accum" and is_full(eqn.params["spec"]) and eqn.role != PRIMAL:
+    if eqn.prim == "accum" and eqn.role != PRIMAL and _turns_over(eqn):
         base = _definition(eqn.ins[0], defs, "full")
         if base is not None and _is(base.ins[0], 0) and _keeps(eqn, eqn.ins[1]):
-            return eqn.ins[1]
+            all_, backwards = eqn.ins[1], eqn.with_(prim="load", ins=eqn.ins[1:])
+            return all_ if is_full(eqn.params["spec"]) else backwards
     if eqn.prim == "convert" and eqn.params["dtype"] == eqn.ins[0].type.dtype:
         return eqn.ins[0]
     if eqn.prim == "transpose" and list(eqn.params["perm"]) == sorted(eqn.params["perm"]):
         return eqn.ins[0]
     return None
+
+
+def _turns_over(eqn: Eqn) -> bool:
+    """True where every axis is taken as a whole, forwards or backwards."""
+    backwards = all(isinstance(a, Lit) and a.value == -1 for a in eqn.ins[2:])
+    return backwards and {":", "::_"} >= {*split_spec(eqn.params["spec"])}
 
 
 def _inverse(eqn: Eqn, defs: Definitions) -> Atom | None:

@@ -31,6 +31,12 @@ func f(x: f64[n], k: i64) {
   w: f64[n] = broadcast s, r {axes=()} adjoint
   y: f64[n] = mul x, w adjoint
   a: f64[n] = accum z, y {spec=':'} adjoint
+  z2: f64[?] = full 0.0: f64, n adjoint
+  back: f64[n] = accum z2, y, -1: i64 {spec='::_'} adjoint
+  own: f64 = mul 2.0: f64, s
+  once: f64 = mul 0.5: f64, own adjoint
+  twice: f64 = mul own, 3.0: f64
+  more: f64 = mul once, twice
   b: f64 = mul s, 1.0: f64
   c: f64 = neg b
   d: f64 = add s, c
@@ -43,7 +49,7 @@ func f(x: f64[n], k: i64) {
   } { ()
     yield g
   }
-  return a, u
+  return a, back, more, u
 }
 """,
     "cse": """
