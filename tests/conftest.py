@@ -17,6 +17,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest ones first: with several workers, they would be all that is left at the end."""
+    items.sort(key=lambda item: "test_random_programs" not in item.nodeid)
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str, str], None]:
     """`golden(kind, name, text)` compares `text` with tests/golden/<kind>/<name>."""
