@@ -95,7 +95,7 @@ def stages(
     }
     kernel = level == "kernel"
     changed = functools.partial(interchange, threads=threads)
-    lowered = Stage("lower", each(rotate, clear, simplify, lower, simplify, cse, dce))
+    lowered = Stage("lower", each(rotate, clear, lower, simplify, cse, dce))
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from s2s_ad.analysis.independence import BufferAccesses, facts_of
-from s2s_ad.analysis.integers import Facts, lin
+from s2s_ad.analysis.integers import Facts, Lin, lin
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, region_uses, substitute
 from s2s_ad.passes.upwards import following
@@ -44,9 +44,11 @@ def _region(region: Region, uses: Mapping[Var, int], facts: Facts) -> Region:
         if not slots:
             b.append(eqn)
             continue
-        given = [(eqn.ins[3 + k],) for k in slots]
-        b.eqns = [_empty(e) if e.outs in given else e for e in b.eqns]
-        _clear(b, eqn, slots, facts)
+        given = [zeros[eqn.ins[3 + k]] for k in slots]
+        outs = [e.outs for e in given]
+        b.eqns = [_empty(e) if e.outs in outs else e for e in b.eqns]
+        rest = [k for k, e in zip(slots, given) if not facts.at_least(_end(eqn) - lin(e.ins[1]))]
+        _clear(b, eqn, slots, rest, facts)
     return b.region(region.params, region.results)
 
 
@@ -80,9 +82,13 @@ def _slots(loop: Eqn, zeros: Mapping[Var, Eqn], facts: Facts) -> list[int]:
 
 def _has_rows(loop: Eqn, rows: Atom, facts: Facts) -> bool:
     """True where the loop's indices are certainly below `rows`."""
+    return facts.at_least(lin(rows) - _end(loop))
+
+
+def _end(loop: Eqn) -> Lin:
+    """The first index that the loop does not reach."""
     start, stop, step = loop.ins[:3]
-    end = lin(stop) if step == i64(1) else lin(start) + 1
-    return facts.at_least(lin(rows) - end)
+    return lin(stop) if step == i64(1) else lin(start) + 1
 
 
 def _adds(loop: Eqn, accesses: BufferAccesses) -> bool:
@@ -97,22 +103,24 @@ def _is_counted(loop: Eqn) -> bool:
     return (start, step) == (i64(0), i64(1)) or (stop, step) == (i64(-1), i64(-1))
 
 
-def _clear(b: Builder, loop: Eqn, rows: Sequence[int], facts: Facts) -> None:
-    """Append `loop` with the rows cleared that its iterations add to, and what clears the others.
-    `rows` are the places of what is carried so."""
+def _clear(b: Builder, loop: Eqn, rows: Sequence[int], rest: Sequence[int], facts: Facts) -> None:
+    """Append `loop` with the rows cleared that its iterations add to, of what it carries at the
+    places `rows`, and what clears the others, of those at `rest`."""
     (body,) = loop.regions
-    outs = [Var(v.name, v.type) if k in rows else v for k, v in enumerate(loop.outs)]
+    outs = [Var(v.name, v.type) if k in rest else v for k, v in enumerate(loop.outs)]
     index, params = body.params[0], [body.params[1 + k] for k in rows]
     names = {v: Var(v.name, v.type) for v in params}
     cleared = [_fill(v, index, "i", names[v], loop) for v in params]
-    rest = substitute(Region((), body.eqns, body.results), names)
-    region = Region(body.params, (*cleared, *rest.eqns), rest.results)
+    others = substitute(Region((), body.eqns, body.results), names)
+    region = Region(body.params, (*cleared, *others.eqns), others.results)
     b.append(loop.with_(outs=tuple(outs), regions=(region,)))
+    if not rest:
+        return
     b.loc, b.role = loop.loc, loop.role
     counts_up = loop.ins[2] == i64(1)
     end = loop.ins[1] if counts_up else following(b, loop.ins[0], facts.defs)
     reached = b.emit("maximum", end, i64(0), name="end")
-    for k in rows:
+    for k in rest:
         b.append(_fill(outs[k], reached, "_:", loop.outs[k], loop))
 
 

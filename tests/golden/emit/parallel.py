@@ -71,8 +71,8 @@ def stencil_grad(x):
     # reverse sweep
     x_bar = np.zeros(n)
     trips = n - 2
-    t4 = get_num_threads()
-    parts = max(min(t4 * 2, trips // 3), 1)
+    t3 = get_num_threads()
+    parts = max(min(t3 * 2, trips // 3), 1)
     # for i in prange(1, len(x) - 1):
     for turn in range(2):
         half = (parts + 1 - turn) // 2
@@ -85,11 +85,11 @@ def stencil_grad(x):
                 # y[i] = x[i - 1] ** 2 + x[i + 1] * x[i]
                 t_bar = y_bar[i]
                 y_bar[i] = 0.0
-                t5 = i + 1
-                x_bar[i] += t_bar * x[t5]
-                x_bar[t5] += t_bar * x[i]
-                t6 = i - 1
-                x_bar[t6] += t_bar * (2.0 * x[t6])
+                t4 = i + 1
+                x_bar[i] += t_bar * x[t4]
+                x_bar[t4] += t_bar * x[i]
+                t5 = i - 1
+                x_bar[t5] += t_bar * (2.0 * x[t5])
     return t2, x_bar
 
 
@@ -124,7 +124,7 @@ def matvec_grad(A, x):
         t += y1 * y1
 
     # reverse sweep
-    A_bar = np.zeros((n, n1))
+    A_bar = np.empty((n, n1))
     x_bar = np.zeros(n2)
     work = n * n1
     n2 = x_bar.shape[0]
@@ -137,6 +137,8 @@ def matvec_grad(A, x):
         last = (part + 1) * n // parts
         x_bar1 = np.zeros(n2)
         for i in range(first, last):
+            for j in range(n1):
+                A_bar[i, j] = 0.0
             # y[i] = s
             s_bar = y_bar[i]
             y_bar[i] = 0.0
