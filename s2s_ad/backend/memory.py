@@ -52,6 +52,7 @@ from numba.extending import lower_builtin, type_callable
 #: glibc's DEFAULT_MMAP_THRESHOLD_MAX on 64 bits.
 LARGE = 32 * 2**20
 _PAGE = 4096
+_MANY = 2**58  # more elements than fit anywhere
 _MADV_HUGEPAGE = 14
 _WORD, _POINTER = cgutils.intp_t, cgutils.voidptr_t
 
@@ -108,10 +109,15 @@ def allocated(
     ValueError where an extent is negative, a MemoryError where there is no room."""
     from numba.np.arrayobj import make_array, populate_array  # a cached function does not need it
 
-    negative = functools.reduce(builder.or_, extents)
-    with builder.if_then(builder.icmp_signed("<", negative, _WORD(0)), likely=False):
-        message = "negative dimensions are not allowed"
-        context.call_conv.return_user_exc(builder, ValueError, (message,))
+    for extent in extents:
+        # so LLVM knows that no address in the array wraps around, without which it compares no
+        # ranges of memory, and does not vectorise (GradBench's lstm: 1.35 times the time)
+        with builder.if_then(builder.icmp_unsigned(">=", extent, _WORD(_MANY)), likely=False):
+            negative = builder.icmp_signed("<", extent, _WORD(0))
+            with builder.if_then(negative, likely=False):
+                message = "negative dimensions are not allowed"
+                context.call_conv.return_user_exc(builder, ValueError, (message,))
+            context.call_conv.return_user_exc(builder, MemoryError, ("no room for an array",))
     item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
     align = context.get_preferred_array_alignment(kind.dtype)
     allocate = _allocate(context, builder.module, len(extents))
@@ -159,6 +165,7 @@ def _allocate(context: Any, module: ir.Module, ndim: int) -> ir.Function:
         return known
     kinds = [*[_WORD] * (ndim + 1), ir.IntType(32), ir.IntType(1)]
     function = own_function(module, name, _POINTER, kinds)
+    function.return_value.add_attribute("noalias")  # it is nobody else's, as numba says of its own
     builder = ir.IRBuilder(function.append_basic_block())
     *factors, align, clear = function.args
     size: ir.Value = factors[-1]

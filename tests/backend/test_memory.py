@@ -139,3 +139,27 @@ func f(x: f64[n], y: f64[n], z: f64[n], k: i64) {
     found = re.findall(r"(\w+) = apart\((\w+)\)", emit(func, native=True))
     assert found == [("a1", "a1"), ("b1", "b1")]
     assert "apart" not in emit(func)
+
+
+@pytest.mark.parametrize("shape", [2**58, (0, 2**60), (2**62, 0), (3, 2**58)])
+def test_what_fits_nowhere_is_refused(shape) -> None:
+    """Even with no elements, as in NumPy."""
+
+    @numba.njit
+    def made(shape):
+        return new_empty(shape)
+
+    with pytest.raises(MemoryError):
+        made(shape)
+
+
+def test_negative_extents_stay_an_error() -> None:
+    @numba.njit
+    def made(n):
+        return new_zeros((2, n))
+
+    with pytest.raises(ValueError, match="negative dimensions"):
+        made(-1)
+    with pytest.raises(ValueError, match="negative dimensions"):
+        made(-(2**62))
+    assert made(0).shape == (2, 0)
