@@ -104,6 +104,7 @@ class _Printer:
         sharing = Sharing(func)
         self.plan = fold(func, sharing)
         self.names = assign_names(func, self.plan, sharing)
+        self.taken = {*self.names.values()}
         self.live = Liveness(func, self.plan.reads, self.plan.result_reads, self.plan.skips)
         numpy = None if jit else numpy_scalars(func)
         self.ex = Expressions(self.plan, self.names, sharing, numpy, vector, marked, native)
@@ -438,9 +439,10 @@ class _Printer:
     def by_pieces(self, cond: Region, inner: list[ast.stmt], growing: list[Eqn]) -> list[ast.stmt]:
         """Room for several iterations, and as many of them: numba counts references where an array
         may be replaced, which takes longer than most iterations do."""
-        taken, room = {*self.names.values()}, "room"
-        while room in taken:
+        room = "room"
+        while room in self.taken:
             room += "_"
+        self.taken.add(room)  # loops inside have rooms of their own
         count = self.ex.atom(growing[0].ins[1])
         sizes = [self.extent(self.name(e.out), 0) for e in growing]
         least = py.call("min", *sizes) if len(sizes) > 1 else sizes[0]

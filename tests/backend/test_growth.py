@@ -47,7 +47,24 @@ def nested(x, n):
     return s
 
 
+def both(x, n):
+    """Two loops whose tapes grow, one inside the other: each has room of its own."""
+    i = 0
+    s = 0.0
+    while i < n:
+        k = 0
+        y = x
+        while k < 500 - n // 2:
+            y = 0.5 * np.sin(x * y) + 0.5
+            k += 1
+        x = x * 0.99 + 0.01 * y * y
+        s += x * y
+        i += 1
+    return s
+
+
 PROGRAMS = {
+    "both": (both, 0.3),
     "scalars": (scalars, 0.3),
     "arrays": (arrays, np.array([0.1, 0.2])),
     "nested": (nested, 0.4),
@@ -75,3 +92,15 @@ def test_no_array_is_replaced_in_the_inner_loop() -> None:
     assert "concatenate" in ast.unparse(outer)
     assert "concatenate" not in ast.unparse(inner)
     assert "room" not in s2s_ad.grad(scalars).source(0.3, 3, level="kernel")
+
+
+def test_each_loop_knows_its_own_room() -> None:
+    """The inner loop's would be larger: the outer one would write past the end of its tape."""
+    funcs = s2s_ad.grad(both)._derived_for((0.3, 3), {}).funcs("kernel")
+    tree = ast.parse(emit_module(funcs, vector=True))
+    rooms = [
+        node.targets[0].id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).startswith("room")
+    ]
+    assert len(rooms) == len(set(rooms)) == 2
