@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for mode, what in {
         "grad": "write the gradient of a function with one number as its value",
+        "value_and_grad": "write the gradient together with the value",
         "jvp": "write the forward-mode derivative: (value, tangent)",
         "vjp": "write the reverse-mode derivative: (value, pullback)",
     }.items():

@@ -108,6 +108,7 @@ class _Wrapper:
         wrt = ", ".join(a.name for a in self.derived.wrt)
         what = {
             "grad": f"The gradient with respect to {wrt}.",
+            "value_and_grad": f"(value, gradient) with respect to {wrt}.",
             "jvp": f"(value, tangent) along tangents of {wrt}.",
             "vjp": f"(value, pullback); pullback(cotangent) gives the gradients for {wrt}.",
         }[self.derived.mode]

@@ -302,7 +302,7 @@ def test_source_runs_by_itself() -> None:
         text = value_and_grad(area, wrt=None).source(3.0, 2.0, level=level)
         namespace: dict = {}
         exec(text, namespace)
-        assert namespace["area_grad"](3.0, 2.0) == (18.0, 12.0, 9.0)
+        assert namespace["area_value_and_grad"](3.0, 2.0) == (18.0, 12.0, 9.0)
     assert "def area(x, y):" in source(area, 3.0, 2.0)
     assert "x_dot" in source(jvp(area), 3.0, 2.0)
     assert source(jvp(area), (3.0, 2.0), (1.0, 1.0)) == source(jvp(area), 3.0, 2.0)

@@ -124,6 +124,14 @@ def test_gradient_compiled_without_s2s_ad(program: Path) -> None:
     assert by_scale == pytest.approx(np.sum(np.cos(SCALE * x) * x * np.roll(x, 1)), rel=1e-12)
 
 
+def test_value_and_gradient_module(program: Path) -> None:
+    out = generate(program, "value_and_grad", "energy", "f8[:], f8, i8")
+    module, x = plainly(out), np.array(X)
+    value, gradient = module["energy_value_and_grad"](x, SCALE, 3)
+    assert value == pytest.approx(np.sum(np.sin(SCALE * x) * np.roll(x, 1)), rel=1e-14)
+    np.testing.assert_allclose(gradient, expected_gradient(), rtol=1e-14)
+
+
 def test_header(program: Path) -> None:
     out = generate(program, "grad", "energy", "f8[:], f8, i8", "--wrt", "x")
     head = out.read_text().split("\n\n")[0]

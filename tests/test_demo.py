@@ -24,7 +24,7 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     namespace: dict = {}
     exec((tmp_path / "lotka_volterra_gradient.py").read_text(), namespace)
     years, pelts = demo.load_pelts()
-    value, gradient = namespace["loss_grad"](demo.START, pelts, demo.STEPS)
+    value, gradient = namespace["loss_value_and_grad"](demo.START, pelts, demo.STEPS)
     compiled = demo.loss.value_and_grad(demo.START, pelts, demo.STEPS)
     assert value == pytest.approx(compiled[0], rel=1e-12)
     np.testing.assert_allclose(gradient, compiled[1], rtol=1e-9)

@@ -48,7 +48,8 @@ def grad(
     sweeps = _Sweeps(func, wrt, {0: seed}, invert, donated, first)
     results = (*sweeps.primal_results[first:], *sweeps.gradients)
     names = names_of(func)[first:] + _bars(func, wrt)
-    return Func(f"{func.name}_grad", Region(func.params, sweeps.eqns(), results), names)
+    name = f"{func.name}_value_and_grad" if value else f"{func.name}_grad"
+    return Func(name, Region(func.params, sweeps.eqns(), results), names)
 
 
 def vjp(
