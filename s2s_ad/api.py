@@ -41,6 +41,7 @@ import inspect
 import threading
 import types
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -49,7 +50,9 @@ from s2s_ad.api_errors import ArgumentTypeError, OptionError, SeedError, check_o
 from s2s_ad.backend.module import emit_module
 from s2s_ad.compiled import Derived, Specialisation, as_program, derive, specialise
 from s2s_ad.dispatch import Form, Way, linked, short_jvp, short_way
+from s2s_ad.frontend import derivatives as inner
 from s2s_ad.ir.text import show
+from s2s_ad.pipeline import differentiated
 from s2s_ad.specialise import (
     AFTER_FIRST,
     Argument,
@@ -73,6 +76,12 @@ NO_WAY = object()
 
 #: How exp, sin, … are computed in compiled loops.
 MATH = ("vector", "scalar")
+
+#: How the frontend follows derivatives that a function takes itself.
+TRANSFORMS = {
+    mode: inner.Transform(mode, wrt, functools.partial(differentiated, mode))
+    for mode, wrt in {"grad": 0, "value_and_grad": 0, "jvp": None, "vjp": None}.items()
+}
 
 
 class Derivative:
@@ -128,6 +137,14 @@ class Derivative:
 
     def __repr__(self) -> str:
         return f"<s2s_ad.{self.mode} of {self.binder.name}>"
+
+    @property
+    def __s2s_derivative__(self) -> inner.Derivative | None:
+        """How the frontend follows a call of this derivative inside a function."""
+        if self.mode == "primal":
+            return None
+        how = TRANSFORMS[self.mode]
+        return inner.Derivative(how, self._fn, self._wrt, self._invert, self._outputs)
 
     def source(self, *args: Any, level: str = "array", **kwargs: Any) -> str:
         """The generated Python for a call with these arguments: NumPy code, or with
@@ -372,6 +389,15 @@ class Differentiable(Derivative):
                 self._made[key] = kind(self._fn, **{"wrt": wrt, **self._options})
         return self._made[key]
 
+    def __s2s_method__(self, mode: str) -> inner.Derivative | None:
+        """A derivative of the method that this is, where the frontend has bound it to an object:
+        `wrt` is counted without `self`."""
+        kinds = {kind.mode: kind for kind in (Gradient, ValueAndGradient, Jvp, Vjp)}
+        if mode not in kinds:
+            return None
+        found = BoundDerivative(self, None, kinds[mode])._derivative.__s2s_derivative__
+        return replace(found, wrt=_without_self(found.wrt))
+
     def __get__(self, owner: Any, cls: type | None = None) -> Any:
         return self if owner is None else BoundDifferentiable(self, owner)
 
@@ -437,9 +463,22 @@ class BoundDerivative:
         return self._derivative.source(self._owner, *args, level=level, **kwargs)
 
     @property
+    def __s2s_derivative__(self) -> inner.Derivative:
+        found = self._whole.__s2s_method__(self._kind.mode)
+        return replace(found, fn=types.MethodType(found.fn, self._owner))
+
+    @property
     def _derivative(self) -> Derivative:
         one = self._kind in (Gradient, ValueAndGradient)
         return self._whole.made(self._kind, 1 if one else AFTER_FIRST)
+
+
+def _without_self(wrt: Wrt) -> Wrt:
+    if isinstance(wrt, tuple):
+        return tuple(map(_without_self, wrt))
+    if wrt is AFTER_FIRST:
+        return None
+    return wrt if not isinstance(wrt, int) or wrt < 0 else (wrt - 1 if wrt else "self")
 
 
 def grad(fn: Callable[..., Any], wrt: Wrt = 0, **options: Any) -> Gradient:
@@ -533,3 +572,5 @@ def stop_gradient(x: T) -> T:
 
 
 stop_gradient.__s2s_prim__ = "stop_gradient"
+for _maker in (grad, value_and_grad, jvp, vjp):
+    _maker.__s2s_derivative__ = TRANSFORMS[_maker.__name__]

@@ -170,6 +170,12 @@ def run(
     return funcs
 
 
+def differentiated(mode: str, func: Func, wrt: tuple[int, ...], invert: bool = False) -> Funcs:
+    """`func` after the stage that differentiates it, to be a part of another function."""
+    after = "jvp" if mode == "jvp" else "transpose"
+    return run(func, mode, wrt, "array", after, invert)
+
+
 def _observe(name: str, funcs: Funcs, seconds: float) -> None:
     if os.environ.get("S2S_AD_VERIFY") == "1":
         for func in funcs:

@@ -23,7 +23,7 @@ from s2s_ad.api_errors import (
 )
 from s2s_ad.frontend import Static, Traced, trace
 from s2s_ad.frontend.heap import ITEMS
-from s2s_ad.frontend.trace import Leaf as OutLeaf
+from s2s_ad.frontend.results import Leaf as OutLeaf
 from s2s_ad.frontend.values import Record
 from s2s_ad.ir.core import Func, Region, Var
 from s2s_ad.trees import (

@@ -33,7 +33,7 @@ ALLOWED = {
     "compiled": "pipeline backend matching specialise trees api_errors ir",
     "dispatch": "compiled backend matching specialise trees",
     "standalone": "compiled backend specialise trees api_errors ir",
-    "api": "updates compiled dispatch backend specialise trees api_errors ir",
+    "api": "updates compiled dispatch backend pipeline specialise trees frontend api_errors ir",
     "testing": "api specialise trees",
     "demo": "api",
     "cli": "api standalone compiled pipeline specialise trees demo api_errors errors ir",

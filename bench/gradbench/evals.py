@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.case import defined
 from bench.gradbench.programs import ba, gmm, ht, lstm, nested, small
-from s2s_ad import differentiate, grad, jvp
+from s2s_ad import differentiate, grad, jvp, value_and_grad
 
 wrap = functools.cache(lambda transformation, *args: transformation(*args))
 
@@ -170,10 +169,7 @@ def _ba_objective(given: dict) -> Prepared:
 @functools.cache
 def _ba_filled() -> Callable:
     """A loop of blocks does not vectorise, so that libm's functions are the faster ones."""
-    given = (1.0,) * 11, (1.0,) * 3, 1.0, (1.0, 1.0)
-    row = _as_function(grad(ba.seeded, (0, 1, 2)), *given, 1.0, 0.0)
-    slope = _as_function(grad(ba.weight_error), 1.0)
-    return differentiate(ba.jacobian(row, slope), math="scalar")
+    return differentiate(ba.jacobian, math="scalar")
 
 
 def ba_jacobian(args: tuple) -> Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -224,15 +220,6 @@ def _ht_objective(given: dict) -> Prepared:
     return Prepared(lambda: call(*args), lambda r: r.ravel().tolist())
 
 
-@functools.cache
-def _skin_jacobian() -> Callable:
-    """The positions of vertices and their derivatives by theta."""
-    theta, parents, matrices = np.ones(26), np.zeros(22, dtype=np.int64), np.ones((22, 4, 4))
-    along_bones = _as_function(jvp(ht.bones, wrt=0), theta, parents, matrices, matrices)
-    along_turn = _as_function(jvp(ht.axis_angle, wrt=0), theta[:3].copy())
-    return differentiate(ht.jacobian(along_bones, along_turn))
-
-
 def ht_jacobian(args: tuple, count: int) -> np.ndarray:
     """The skin's derivatives block by block, then each point's rows. Where there are fewer points
     than vertices, only theirs are looked at. The columns of `us` come first, as in ADBench."""
@@ -243,7 +230,7 @@ def ht_jacobian(args: tuple, count: int) -> np.ndarray:
         base, weights = base[corner.ravel()], weights[corner.ravel()]
         corner = np.arange(corner.size).reshape(corner.shape)
     rest = base, weights, mirrored, ht.owners(parents)
-    skin, slopes = _skin_jacobian()(args[0], parents, relatives, inverses, *rest)
+    skin, slopes = wrap(differentiate, ht.jacobian)(args[0], parents, relatives, inverses, *rest)
     if count == 1:
         rows = wrap(differentiate, ht.simple_rows)(skin, slopes, corner)
     else:
@@ -259,41 +246,22 @@ def _ht_jacobian(given: dict) -> Prepared:
 # --- particle, saddle: nested --------------------------------------------------------------------
 
 
-def _as_function(derivative: Any, *args: float) -> Callable:
-    """A derivative's generated source as a function that can be differentiated again."""
-    name = derivative.__name__
-    return defined(derivative.source(*args), name, {})
-
-
-def _each(fn: Callable, wrt: tuple[int, ...], at: tuple[float, ...]) -> list[Callable]:
-    """Forward derivatives by one argument each."""
-    return [_as_function(jvp(fn, wrt=k), *at) for k in wrt]
-
-
-@functools.cache
-def _field(mode: str) -> Callable:
-    at = (1.0, 2.0, 3.0)
+def _partials(fn: Callable, mode: str, at: slice) -> Callable:
+    """The values and the gradients of `fn` by the arguments `at`: reverse, or forward, each."""
+    wrt = tuple(range(at.start, at.stop))
     if mode == "r":
-        return _as_function(grad(nested.potential, (0, 1)), *at)
-    along, across = _each(nested.potential, (0, 1), at)
+        return value_and_grad(fn, wrt)
 
-    def field(x, y, w):
-        return along(x, y, w, 1.0)[1], across(x, y, w, 1.0)[1]
+    def both(*args):
+        pushed = [jvp(fn, wrt=k)(args, 1.0) for k in wrt]
+        return pushed[0][0], tuple([tangent for _, tangent in pushed])
 
-    return field
+    return both
 
 
-@functools.cache
-def _uphill(mode: str) -> Callable:
-    at = (1.0, 2.0, 3.0, 4.0)
-    if mode == "r":
-        return _as_function(grad(nested.saddle, (2, 3)), *at)
-    along, across = _each(nested.saddle, (2, 3), at)
-
-    def uphill(a, b, c, d):
-        return along(a, b, c, d, 1.0)[1], across(a, b, c, d, 1.0)[1]
-
-    return uphill
+def _slopes(fn: Callable, mode: str, at: slice) -> Callable:
+    both = _partials(fn, mode, at)
+    return lambda *args: both(*args)[1]
 
 
 def _particle(modes: str) -> Eval:
@@ -301,22 +269,9 @@ def _particle(modes: str) -> Eval:
 
     @functools.cache
     def descent() -> Callable:
-        fall = nested.landing(_field(modes[1]))
-        if modes[0] == "r":
-            slope = _as_function(grad(fall), 0.5)
-        else:
-            (along,) = _each(fall, (0,), (0.5,))
-
-            def slope(w):
-                return along(w, 1.0)[1]
-
-        def value_of(x):
-            return fall(x[0])
-
-        def gradient_of(x):
-            return (slope(x[0]),)
-
-        return differentiate(nested.descend(value_of, gradient_of))
+        fall = nested.landing(_slopes(nested.potential, modes[1], slice(0, 2)))
+        both = _partials(fall, modes[0], slice(0, 1))
+        return differentiate(nested.descend(lambda x: both(*x)))
 
     def prepare(given: dict) -> Prepared:
         start, run = (float(given["w"]),), descent()
@@ -328,28 +283,11 @@ def _particle(modes: str) -> Eval:
 def _saddle(modes: str) -> Eval:
     @functools.cache
     def descent() -> Callable:
-        climb = nested.highest(_uphill(modes[1]))
-
-        def top(a, b, c, d):
-            return climb(a, b, c, d)[0]
-
-        at = (1.0, 1.0, 1.0, 1.0)
-        if modes[0] == "r":
-            slope = _as_function(grad(top, (0, 1)), *at)
-        else:
-            along, across = _each(top, (0, 1), at)
-
-            def slope(a, b, c, d):
-                return along(a, b, c, d, 1.0)[1], across(a, b, c, d, 1.0)[1]
+        climb = nested.highest(_slopes(nested.saddle, modes[1], slice(2, 4)))
+        both = _partials(lambda a, b, c, d: climb(a, b, c, d)[0], modes[0], slice(0, 2))
 
         def run(c, d):
-            def value_of(x):
-                return top(x[0], x[1], c, d)
-
-            def gradient_of(x):
-                return slope(x[0], x[1], c, d)
-
-            a, b = nested.descend(value_of, gradient_of)((c, d))
+            a, b = nested.descend(lambda x: both(x[0], x[1], c, d))((c, d))
             _, high_c, high_d = climb(a, b, c, d)
             return a, b, high_c, high_d
 

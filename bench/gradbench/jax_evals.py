@@ -222,7 +222,7 @@ def landing(gradient):
     return fall
 
 
-def descend(value_of, gradient_of, start):
+def descend(value_and_gradient, start):
     """Steps of GradBench's length."""
 
     def going(now):
@@ -233,18 +233,18 @@ def descend(value_of, gradient_of, start):
         wider = count == 10
         new = x - size * gradient
         near = jnp.linalg.norm(x - new) <= 1e-5
-        new_value = value_of(new)
+        new_value, new_gradient = value_and_gradient(new)
         down = new_value < value
         moved = lax.cond(
             ~wider & ~near & down,
-            lambda: (new, new_value, gradient_of(new)),
+            lambda: (new, new_value, new_gradient),
             lambda: (x, value, gradient),
         )
         size = jnp.where(wider, 2.0 * size, jnp.where(down | near, size, 0.5 * size))
         count = jnp.where(wider | ~down, 0, count + 1)
         return (*moved, size, count, ~wider & near)
 
-    first = (start, value_of(start), gradient_of(start), 1e-5, 0, False)
+    first = (start, *value_and_gradient(start), 1e-5, 0, False)
     return lax.while_loop(going, step, first)[0]
 
 
@@ -252,9 +252,16 @@ def _gradient(mode: str) -> Callable:
     return jax.grad if mode == "r" else jax.jacfwd
 
 
+def _both(mode: str, fn: Callable) -> Callable:
+    if mode == "r":
+        return jax.value_and_grad(fn)
+    forward = jax.jacfwd(lambda x: (fn(x),) * 2, has_aux=True)
+    return lambda x: forward(x)[::-1]
+
+
 def _particle(modes: str) -> Eval:
     fall = landing(_gradient(modes[1]))
-    run = functools.partial(descend, fall, _gradient(modes[0])(fall))
+    run = functools.partial(descend, _both(modes[0], fall))
     return _eval(lambda given: (np.array([given["w"]]),), run, lambda r: float(r[0]))
 
 
@@ -268,12 +275,12 @@ def _saddle(modes: str) -> Eval:
             def low(y):
                 return -saddle(x, y)
 
-            return descend(low, _gradient(modes[1])(low), start)
+            return descend(_both(modes[1], low), start)
 
         def top(x):
             return saddle(x, highest(x))
 
-        x = descend(top, _gradient(modes[0])(top), start)
+        x = descend(_both(modes[0], top), start)
         return jnp.concatenate((x, highest(x)))
 
     return _eval(lambda given: (np.array(given["start"]),), run)

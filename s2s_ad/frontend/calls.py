@@ -15,6 +15,7 @@ import gast
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend import (
     containers,
+    derivatives,
     expressions,
     jitted,
     objects,
@@ -91,6 +92,9 @@ def call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         return call(cx, fn.func, [*first, *args], {**named, **kwargs})
     if getattr(fn, "__s2s_prim__", "") == "stop_gradient":
         return stop_gradient(cx, *args)
+    derived = derivatives.try_call(cx, fn, args, kwargs)
+    if derived is not NotImplemented:
+        return derived
     if fn is super:
         return objects.super_of(cx, args)
     fn = jitted.resolve(fn)

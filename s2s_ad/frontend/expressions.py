@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Callable
 from typing import Any
@@ -268,6 +269,10 @@ def get_attribute(cx: Context, value: Any, attr: str) -> Any:
         member = objects.member_of(value, attr)
         if member is not UNDEFINED:
             return objects.bound_member(cx, value, None, attr, member)
+    if isinstance(value, Bound) and hasattr(value.function, "__s2s_method__"):
+        derived = value.function.__s2s_method__(attr)
+        if derived is not None:
+            return dataclasses.replace(derived, fn=Bound(derived.fn, value.owner))
     if isinstance(value, (tuple, Box, calls.Closure, Method)):
         cx.fail(UnsupportedCallError, f"{describe(value)} has no supported attribute {attr!r}")
     return attribute(cx, value, attr)

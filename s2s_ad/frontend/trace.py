@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,10 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from s2s_ad.errors import S2SError
-from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend import (
     builtin,  # noqa: F401  (builtin to shaping fill the tables of what can be called)
     calls,
@@ -27,57 +23,32 @@ from s2s_ad.frontend import (
 )
 from s2s_ad.frontend.aliasing import IdentityNeeded, bring_up_to_date
 from s2s_ad.frontend.context import Capture, Context, Frame
-from s2s_ad.frontend.errors import AliasError, ArgumentError, PathError, UnsupportedTypeError
+from s2s_ad.frontend.errors import AliasError, ArgumentError
 from s2s_ad.frontend.fence import fence
-from s2s_ad.frontend.heap import ITEMS, contents, items_of, load
-from s2s_ad.frontend.known import given, known_fields
-from s2s_ad.frontend.memory import read
+from s2s_ad.frontend.heap import ITEMS, contents
+from s2s_ad.frontend.known import given
+from s2s_ad.frontend.results import Leaf, OutTree, flatten
 from s2s_ad.frontend.source import Source, closure_of, source_of
 from s2s_ad.frontend.values import (
     UNDEFINED,
     Box,
     Cell,
-    Conflict,
-    Maybe,
     Record,
-    Rows,
     Static,
     View,
     children,
     describe,
     is_array,
     is_namedtuple,
-    is_scalar,
     same,
 )
-from s2s_ad.instances import attributes, is_instance, make
+from s2s_ad.instances import attributes, is_instance
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Atom, Func, Var
 from s2s_ad.ir.types import UNKNOWN, Dim, Type
 
-#: What may be a part of a returned object as it is.
-CALLABLE = (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc)
 #: A type (a leaf that is known when running), a Static, or a container of specs.
 Spec = Any
-
-
-@dataclass(frozen=True)
-class OutTree:
-    """The structure of what a function returns; results are numbered in `shape`."""
-
-    shape: Any
-    count: int
-
-    def __call__(self, results: Sequence[Any]) -> Any:
-        """The returned value, from the first `count` of the flat results."""
-        return _rebuild(self.shape, results)
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """The place of result `index` in an `OutTree`."""
-
-    index: int
 
 
 @dataclass(frozen=True)
@@ -270,7 +241,7 @@ def _arguments(
 def _finish(cx: Context, source: Source, frame: Frame, inputs: Inputs, value: Any) -> Traced:
     cx.builder.loc = source.loc(source.node)
     results: list[Atom] = []
-    tree = _flatten(cx, value, results)
+    tree = flatten(cx, value, results)
     names = _result_names(frame, tree, len(results))
     out_tree = OutTree(tree, len(results))
     updates = _updates(cx, inputs, results)
@@ -329,7 +300,7 @@ def _update(
     try:
         if _holds_given(cx, value):
             return Update(box.path, None, name, None, "it holds another object of the caller's")
-        return Update(box.path, route, name, _flatten(cx, value, results))
+        return Update(box.path, route, name, flatten(cx, value, results))
     except S2SError as error:
         del results[own:]
         return Update(box.path, None, name, None, error.message)
@@ -362,60 +333,6 @@ def _settled(cx: Context, cell: Cell, value: Any) -> bool:
             raise
         return False
     return True
-
-
-def _flatten(cx: Context, value: Any, results: list[Atom]) -> Any:
-    """Append the numbers and arrays of a returned value; its structure, with `Leaf`s for them."""
-    if isinstance(value, Box):
-        return _flatten_object(cx, value, results)
-    if isinstance(value, (Maybe, Conflict)):
-        message = value.message if isinstance(value, Conflict) else "it has no value on some paths"
-        cx.fail(PathError, f"a part of what the function returns: {message}")
-    if is_scalar(value) or is_array(value):
-        atom = read(cx, value) if is_array(value) else value
-        results.append(ar.convert(cx, atom, ar.dtype_of(cx, atom)[0]))
-        return Leaf(len(results) - 1)
-    parts = children(value)
-    if parts is not None:
-        return parts[0]([_flatten(cx, v, results) for v in parts[1]])
-    raised = isinstance(value, type) and issubclass(value, BaseException)  # or an instance of it
-    known = (str, bytes, enum.Enum, np.dtype, *CALLABLE)
-    if value is None or (isinstance(value, known) and not raised):
-        return value
-    return cx.fail(
-        UnsupportedTypeError,
-        f"the function returns {describe(value)}",
-        "return numbers, arrays, and tuples, lists, dicts or dataclasses of these",
-    )
-
-
-def _flatten_object(cx: Context, box: Box, results: list[Atom]) -> Any:
-    """A list, dict or instance that is returned; instances as a `Record` of their attributes."""
-    if box.cls not in (list, dict):
-        known_fields(cx, box)
-        names = tuple(contents(cx.state, box))
-        return Record(box.cls, names, tuple(_flatten(cx, load(cx, box, n), results) for n in names))
-    items = items_of(cx, box)
-    if isinstance(items, Rows):
-        cx.fail(
-            UnsupportedTypeError,
-            "the function returns a list whose length is known when running",
-            "return np.array(…) of it",
-        )
-    if box.cls is dict:
-        return {k: _flatten(cx, v, results) for k, v in items.items()}
-    return [_flatten(cx, v, results) for v in items]
-
-
-def _rebuild(shape: Any, results: Sequence[Any]) -> Any:
-    if isinstance(shape, Leaf):
-        return results[shape.index]
-    if isinstance(shape, Record):
-        fields = [_rebuild(item, results) for item in shape.items]
-        named = dict(zip(shape.names, fields))
-        return shape.cls(**named) if is_namedtuple(shape.cls) else make(shape.cls, named)
-    parts = children(shape)
-    return shape if parts is None else parts[0]([_rebuild(item, results) for item in parts[1]])
 
 
 def _result_names(frame: Frame, tree: Any, count: int) -> list[str]:

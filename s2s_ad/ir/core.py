@@ -163,6 +163,16 @@ def walk(region: Region) -> Iterator[Eqn]:
             yield from walk(inner)
 
 
+def forget_roles(region: Region) -> Region:
+    """All of `region` as primal code: a derivative that is going to be differentiated itself."""
+    eqns = []
+    for e in region.eqns:
+        params = {k: v for k, v in e.params.items() if k != "linear"}
+        regions = tuple(map(forget_roles, e.regions))
+        eqns.append(e.with_(role=PRIMAL, params=params, regions=regions))
+    return Region(region.params, tuple(eqns), region.results)
+
+
 def substitute(region: Region, env: Mapping[Var, Atom]) -> Region:
     """`region` with its free variables renamed by `env`; what it defines keeps its identity."""
     if not env:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from s2s_ad.analysis.activity import loop_slots, varied
 from s2s_ad.errors import Loc, S2SError
 from s2s_ad.ir.build import Builder, number
-from s2s_ad.ir.core import PRIMAL, TANGENT, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var, forget_roles
 from s2s_ad.ops import Value, apply, broadcast_to, extents, same_shape
 from s2s_ad.rule import JVPS, LINEAR, PARTIALS, ZERO
 
@@ -33,7 +33,7 @@ def jvp(func: Func, wrt: Sequence[int]) -> Func:
 
 def jvp_with_pairs(func: Func, wrt: Sequence[int]) -> tuple[Func, dict[Var, Var]]:
     """`jvp(func, wrt)`, and for every tangent the primal variable that it belongs to."""
-    func = forget_roles(func)
+    func = func.with_(body=forget_roles(func.body))
     tangents: dict[Var, Var] = {}
     for index in wrt:
         param = func.params[index]
@@ -60,19 +60,6 @@ def names_of(func: Func) -> tuple[str, ...]:
 
 def tangent_name(v: Var) -> str:
     return v.name.split(".")[0] + "_dot"
-
-
-def forget_roles(func: Func) -> Func:
-    """All of `func` as primal code, for another differentiation."""
-
-    def clean(region: Region) -> Region:
-        eqns = []
-        for e in region.eqns:
-            params = {k: v for k, v in e.params.items() if k != "linear"}
-            eqns.append(e.with_(role=PRIMAL, params=params, regions=tuple(map(clean, e.regions))))
-        return Region(region.params, tuple(eqns), region.results)
-
-    return func.with_(body=clean(func.body))
 
 
 class ComplexDerivativeError(S2SError):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from s2s_ad import vjp
+
 
 def rotated(r, x, y, z):
     """A point turned about the axis `r[:3]` by its length (Rodrigues)."""
@@ -45,48 +47,30 @@ def errors(cameras, points, weights, features, observed):
     return projection, weight
 
 
-def seeded(camera, point, weight, feature, first, second):
-    """Its gradients for (1, 0) and (0, 1) are the two rows of an observation."""
-    a, b = projection_error(camera, point, weight, feature)
-    return first * a + second * b
-
-
-def weight_error(weight):
-    return 1.0 - weight * weight
-
-
-def jacobian(row_of, weight_slope):
+def jacobian(cameras, points, weights, features, observed, starts, columns, values):
     """Fills the Jacobian of `errors`, as CSR: each pair of rows has the columns of one camera, one
-    point and one weight. The arguments are the gradients of the two functions above, by numbers.
-    What does not depend on the seed is computed once for both rows."""
-
-    def fill(cameras, points, weights, features, observed, starts, columns, values):
-        n, m, p = cameras.shape[0], points.shape[0], weights.shape[0]
-        for i in range(p):
-            camera, point = observed[i, 0], observed[i, 1]
-            given = (
-                *[cameras[camera, c] for c in range(11)],
-                *[points[point, c] for c in range(3)],
-                weights[i],
-                features[i, 0],
-                features[i, 1],
-            )
-            at = 30 * i
-            for second in range(2):
-                row = row_of(*given, 1.0 - second, 1.0 * second)
-                first = at + 15 * second
-                for c in range(15):
-                    values[first + c] = row[c]
-                for c in range(11):
-                    columns[first + c] = 11 * camera + c
-                for c in range(3):
-                    columns[first + 11 + c] = 11 * n + 3 * point + c
-                columns[first + 14] = 11 * n + 3 * m + i
-            starts[2 * i] = at
-            starts[2 * i + 1] = at + 15
-            values[30 * p + i] = weight_slope(weights[i])
-            columns[30 * p + i] = 11 * n + 3 * m + i
-            starts[2 * p + i] = 30 * p + i
-        starts[3 * p] = 31 * p
-
-    return fill
+    point and one weight. What does not depend on the cotangent is computed once for both rows."""
+    n, m, p = cameras.shape[0], points.shape[0], weights.shape[0]
+    for i in range(p):
+        camera, point = observed[i, 0], observed[i, 1]
+        given = tuple([cameras[camera, c] for c in range(11)])
+        place = tuple([points[point, c] for c in range(3)])
+        _, pullback = vjp(projection_error, wrt=(0, 1, 2))(given, place, weights[i], features[i])
+        at = 30 * i
+        for second in range(2):
+            by_camera, by_point, by_weight = pullback((1.0 - second, 1.0 * second))
+            first = at + 15 * second
+            for c in range(11):
+                values[first + c] = by_camera[c]
+                columns[first + c] = 11 * camera + c
+            for c in range(3):
+                values[first + 11 + c] = by_point[c]
+                columns[first + 11 + c] = 11 * n + 3 * point + c
+            values[first + 14] = by_weight
+            columns[first + 14] = 11 * n + 3 * m + i
+        starts[2 * i] = at
+        starts[2 * i + 1] = at + 15
+        values[30 * p + i] = -2.0 * weights[i]
+        columns[30 * p + i] = 11 * n + 3 * m + i
+        starts[2 * p + i] = 30 * p + i
+    starts[3 * p] = 31 * p

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from s2s_ad import jvp
+
 
 def euler(angles):
     """The rotation about x, then y, then z, by angles in the order x, z, y."""
@@ -130,59 +132,53 @@ def owners(parents):
     return found
 
 
-def jacobian(bones_along, turn_along):
+def jacobian(theta, parents, relatives, inverses, base, weights, mirrored, owner):
     """The positions of the skin, and their derivatives by theta, (vertices, 3, 26), block by block.
 
-    The arguments are the forward derivatives of `bones` and `axis_angle`. A bone depends on the
-    four angles of one finger only, so that four directions, each in all fingers, hold all that
-    there is to know; the turn of the whole hand has three more."""
-
-    def assemble(theta, parents, relatives, inverses, base, weights, mirrored, owner):
-        count, size = owner.shape[0], base.shape[0]
-        slopes = np.empty((ANGLES, count, 4, 4))
-        moves = np.empty((count, 4, 4))
-        for k in range(ANGLES):
-            direction = np.zeros(26)
-            for f in range(FINGERS):
-                direction[6 + ANGLES * f + k] = 1.0
-            moves, slopes[k] = bones_along(theta, parents, relatives, inverses, direction)
-        turns = np.empty((3, 3, 3))
-        turn = np.empty((3, 3))
-        for k in range(3):
-            direction = np.zeros(3)
-            direction[k] = 1.0
-            turn, turns[k] = turn_along(theta[:3], direction)
-        local = skin(moves, base, weights, mirrored)
-        side = -1.0 if mirrored else 1.0
-        found = np.zeros((size, 3, 26))
-        for v in range(size):
-            own = np.zeros((3, FINGERS * ANGLES))
-            for i in range(count):
-                weight, f = weights[v, i], owner[i]
-                if f >= 0 and weight != 0.0:
-                    for k in range(ANGLES):
-                        for r in range(3):
-                            total = 0.0
-                            for j in range(4):
-                                total += slopes[k, i, r, j] * base[v, j]
-                            own[r, ANGLES * f + k] += weight * total
-            for r in range(3):
-                for k in range(3):
-                    found[v, r, k] = (
-                        turns[k, r, 0] * local[v, 0]
-                        + turns[k, r, 1] * local[v, 1]
-                        + turns[k, r, 2] * local[v, 2]
-                    )
-                found[v, r, 3 + r] = 1.0
-                for k in range(FINGERS * ANGLES):
-                    found[v, r, 6 + k] = (
-                        side * turn[r, 0] * own[0, k]
-                        + turn[r, 1] * own[1, k]
-                        + turn[r, 2] * own[2, k]
-                    )
-        return local @ turn.T + theta[3:6], found
-
-    return assemble
+    A bone depends on the four angles of one finger only, so that four directions, each in all
+    fingers, hold all that there is to know; the turn of the whole hand has three more."""
+    along_bones = jvp(bones, wrt=0)
+    count, size = owner.shape[0], base.shape[0]
+    slopes = np.empty((ANGLES, count, 4, 4))
+    moves = np.empty((count, 4, 4))
+    for k in range(ANGLES):
+        direction = np.zeros(26)
+        for f in range(FINGERS):
+            direction[6 + ANGLES * f + k] = 1.0
+        moves, slopes[k] = along_bones((theta, parents, relatives, inverses), direction)
+    turns = np.empty((3, 3, 3))
+    turn = np.empty((3, 3))
+    for k in range(3):
+        direction = np.zeros(3)
+        direction[k] = 1.0
+        turn, turns[k] = jvp(axis_angle)((theta[:3],), (direction,))
+    local = skin(moves, base, weights, mirrored)
+    side = -1.0 if mirrored else 1.0
+    found = np.zeros((size, 3, 26))
+    for v in range(size):
+        own = np.zeros((3, FINGERS * ANGLES))
+        for i in range(count):
+            weight, f = weights[v, i], owner[i]
+            if f >= 0 and weight != 0.0:
+                for k in range(ANGLES):
+                    for r in range(3):
+                        total = 0.0
+                        for j in range(4):
+                            total += slopes[k, i, r, j] * base[v, j]
+                        own[r, ANGLES * f + k] += weight * total
+        for r in range(3):
+            for k in range(3):
+                found[v, r, k] = (
+                    turns[k, r, 0] * local[v, 0]
+                    + turns[k, r, 1] * local[v, 1]
+                    + turns[k, r, 2] * local[v, 2]
+                )
+            found[v, r, 3 + r] = 1.0
+            for k in range(FINGERS * ANGLES):
+                found[v, r, 6 + k] = (
+                    side * turn[r, 0] * own[0, k] + turn[r, 1] * own[1, k] + turn[r, 2] * own[2, k]
+                )
+    return local @ turn.T + theta[3:6], found
 
 
 def simple_rows(skin, slopes, nearest):

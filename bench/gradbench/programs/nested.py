@@ -66,13 +66,14 @@ def highest(uphill):
     return climb
 
 
-def descend(value_of, gradient_of):
+def descend(value_and_gradient):
     """Gradient descent in as many variables as `start` has, with the step size of GradBench's
-    evals. The arguments take a tuple."""
+    evals. The arguments are tuples. Hardly a step is taken back, so the gradient is computed with
+    the value of each."""
 
     def run(start):
-        x, value, gradient = start, value_of(start), gradient_of(start)
-        step, count = 1e-5, 0
+        x, step, count = start, 1e-5, 0
+        value, gradient = value_and_gradient(x)
         while length(gradient) > 1e-5:
             if count == 10:
                 step *= 2.0
@@ -81,9 +82,9 @@ def descend(value_of, gradient_of):
                 new = tuple([a - step * g for a, g in zip(x, gradient)])
                 if length(tuple([a - b for a, b in zip(x, new)])) <= 1e-5:
                     break
-                new_value = value_of(new)
+                new_value, new_gradient = value_and_gradient(new)
                 if new_value < value:
-                    x, value, gradient = new, new_value, gradient_of(new)
+                    x, value, gradient = new, new_value, new_gradient
                     count += 1
                 else:
                     step *= 0.5
