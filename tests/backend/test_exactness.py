@@ -100,7 +100,7 @@ def test_sums_without_an_order_are_vectorised() -> None:
 def test_their_machine_code(tmp_path) -> None:
     path = str(tmp_path / "fresh.py")  # code from numba's cache cannot be looked at
     kernel = compile_source(
-        text_of(weighted, *[np.ones(8)] * 2), "weighted_grad", jit=True, filename=path
+        text_of(weighted, *[np.ones(8)] * 2), "weighted_value_and_grad", jit=True, filename=path
     )
     kernel(np.ones(8), np.ones(8))
     (text,) = kernel.inspect_llvm().values()

@@ -52,7 +52,7 @@ def test_many_values_go_in_a_tuple() -> None:
     func = value_and_grad(fn)._derived_for((0.3, 0.7), {}).funcs("kernel")[0]
     *parts, whole = emit_parts(func, size=120)
     assert len(parts) > 5
-    assert "values_1 = program_grad_part_1(x, a)" in whole
+    assert "values_1 = program_value_and_grad_part_1(x, a)" in whole
     assert "[0]" not in whole and "values_1[0]" in "".join(parts[1:])
     assert len(whole.splitlines()) <= len(parts) + 3  # the value may be in a tuple, too
 

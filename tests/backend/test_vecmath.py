@@ -218,7 +218,9 @@ def test_the_option() -> None:
 @pytest.mark.skipif("exp" not in FOUND, reason="no vector functions here")
 def test_the_machine_code_calls_them(tmp_path: Path) -> None:
     path = str(tmp_path / "fresh.py")  # code from numba's cache cannot be looked at
-    kernel = compile_source(text_of(total, np.ones(8)), "total_grad", jit=True, filename=path)
+    kernel = compile_source(
+        text_of(total, np.ones(8)), "total_value_and_grad", jit=True, filename=path
+    )
     kernel(np.ones(8))
     (text,) = kernel.inspect_asm().values()
     for name in ("sin", "cos", "exp", "log"):

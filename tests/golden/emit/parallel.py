@@ -9,7 +9,7 @@ except ImportError:  # one iteration after the other
         return 1
 
 
-def total_grad(x):
+def total_value_and_grad(x):
     n = x.shape[0]
     parts = get_num_threads()
     s_parts = np.empty(parts)
@@ -49,7 +49,7 @@ except ImportError:  # one iteration after the other
         return 1
 
 
-def stencil_grad(x):
+def stencil_value_and_grad(x):
     n = x.shape[0]
     y = np.zeros(n)
     trips = n - 2
@@ -104,7 +104,7 @@ except ImportError:  # one iteration after the other
         return 1
 
 
-def matvec_grad(A, x):
+def matvec_value_and_grad(A, x):
     n = A.shape[0]
     n1 = A.shape[1]
     n2 = x.shape[0]
