@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import Sharing, loop_inits
 from s2s_ad.backend import source as py
-from s2s_ad.backend.expr import APART, BINARY, PRANGE, Expressions, numpy_dtype
+from s2s_ad.backend.expr import APART, BINARY, GROWN, PRANGE, PUT, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.outline import PART, outline
@@ -69,8 +69,8 @@ def emit(
     stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
     which scalars are computed by the functions of `backend.vecmath`; `marked` has arithmetic whose
     order, or whose rounding, is free, and which others of these functions say so. With `native`,
-    arrays are made, told apart where they change places, and matrices multiplied, by functions that
-    are made for compiled code: those of `backend.memory` and `backend.blas`.
+    arrays are made, copied, told apart where they change places, and matrices multiplied, by
+    functions that are made for compiled code: those of `backend.memory`, `copies` and `blas`.
     """
     printer = _Printer(func, jit, vector, marked, native)
     return printer.lines.printed(printer.function(doc))
@@ -202,12 +202,21 @@ class _Printer:
 
     def store(self, eqn: Eqn) -> list[ast.stmt]:
         place, value = self.ex.place(eqn), self.ex.broadcastable(eqn.ins[1], eqn)
+        if self.ex.native and self.fills(eqn, value):
+            return [ast.Expr(py.call(PUT, self.ex.atom(eqn.ins[0]), value)), *self.rename(eqn)]
         own = is_element(eqn.params["spec"]) and self.augments(eqn, self.name(eqn.ins[0]))
         if own and isinstance(value, ast.BinOp) and py.same(value.left, place):
             statement = py.augment(place, type(value.op), value.right)
         else:
             statement = py.assign(place, value)
         return [statement, *self.rename(eqn)]
+
+    def fills(self, eqn: Eqn, value: ast.expr) -> bool:
+        """True for a store to a whole array that broadcasts nothing but a number."""
+        base, stored = eqn.ins[0].type, eqn.ins[1].type
+        whole = all(py.same(i, ast.Slice()) for i in self.ex.index(eqn, eqn.ins[2:]))
+        array = isinstance(value, ast.Name) and stored.same_kind(base)
+        return whole and base.is_array and (array or not stored.is_array)
 
     def accum(self, eqn: Eqn) -> list[ast.stmt]:
         value = self.ex.broadcastable(eqn.ins[1], eqn)
@@ -233,14 +242,17 @@ class _Printer:
         """Room for element `k`, and for twice what there was."""
         statements, target = self.rename(eqn), self.name(eqn.out)
         k, t = self.ex.atom(eqn.ins[1]), eqn.out.type
-
         more = py.binary(k, ast.Add, py.constant(1))
-        if t.ndim > 1:
-            more = py.tuple_([more, *(self.extent(target, axis) for axis in range(1, t.ndim))])
-        dtype = {} if t.dtype == "f64" else {"dtype": numpy_dtype(t.dtype)}
-        both = py.tuple_([py.name(target), py.call("np.empty", more, **dtype)])
-        bigger = py.assign(target, py.call("np.concatenate", both))
-        return [*statements, ast.If(py.compare(k, ast.GtE, self.extent(target, 0)), [bigger], [])]
+        if self.ex.native:
+            larger = py.call(GROWN, py.name(target), more)
+        else:
+            if t.ndim > 1:
+                more = py.tuple_([more, *(self.extent(target, axis) for axis in range(1, t.ndim))])
+            dtype = {} if t.dtype == "f64" else {"dtype": numpy_dtype(t.dtype)}
+            both = py.tuple_([py.name(target), py.call("np.empty", more, **dtype)])
+            larger = py.call("np.concatenate", both)
+        replaced = py.assign(target, larger)
+        return [*statements, ast.If(py.compare(k, ast.GtE, self.extent(target, 0)), [replaced], [])]
 
     def check(self, eqn: Eqn) -> list[ast.stmt]:
         (condition,) = eqn.ins

@@ -41,10 +41,11 @@ VECTOR_NAMES = {
     ).split()
 }
 
-#: The functions of `backend.memory`, which make arrays and tell apart those that change places, and
-#: of `backend.blas`.
-APART = "apart"
-MEMORY_NAMES, BLAS_NAMES = (APART, "new_empty", "new_full", "new_zeros"), ("matmul",)
+#: The functions of `backend.memory`, which make arrays and tell apart those that change places, of
+#: `backend.copies` and of `backend.blas`.
+APART, PUT, GROWN = "apart", "put", "grown"
+MEMORY_NAMES = (APART, "new_empty", "new_full", "new_zeros")
+COPY_NAMES, BLAS_NAMES = (GROWN, "new_copy", PUT), ("matmul",)
 
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
 ANY_ORDER_NAMES = {"add": "vadd", "sub": "vsub", "mul": "vmul"}
@@ -356,7 +357,10 @@ class Expressions:
         return py.call("np.arange", self.atom(eqn.ins[0]))
 
     def copy(self, eqn: Eqn) -> ast.expr:
-        return py.method(self.atom(eqn.ins[0]), "copy")
+        source = self.atom(eqn.ins[0])
+        if self.native and eqn.out.type.is_array:
+            return py.call("new_copy", source)
+        return py.method(source, "copy")
 
     def dim(self, eqn: Eqn) -> ast.expr:
         shape = ast.Attribute(self.atom(eqn.ins[0]), "shape", ast.Load())

@@ -28,6 +28,8 @@ from s2s_ad.backend.threads import wait_briefly
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.types import DTYPES, Type
 
+#: Files with what compiled text calls.
+NATIVE = ("blas", "copies", "memory", "vecmath")
 _lock = threading.Lock()
 
 
@@ -167,7 +169,7 @@ def _vector_functions(source: str) -> str:
 @functools.cache
 def _own_lowering() -> str:
     """The files that say what compiled text calls: it becomes a part of its machine code."""
-    files = [Path(__file__).with_name(f"{name}.py") for name in ("blas", "memory", "vecmath")]
+    files = [Path(__file__).with_name(f"{name}.py") for name in NATIVE]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

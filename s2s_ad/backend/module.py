@@ -11,6 +11,7 @@ from s2s_ad.backend.emit import UNCOMPILED, emit, emit_parts
 from s2s_ad.backend.expr import (
     ANY_ORDER_NAMES,
     BLAS_NAMES,
+    COPY_NAMES,
     FREE_NAMES,
     MEMORY_NAMES,
     PRANGE,
@@ -64,7 +65,11 @@ def {name}(function):
 """
 _VECMATH = "s2s_ad.backend.vecmath"
 #: What only compiled text imports, and where it is.
-_NATIVE = {"s2s_ad.backend.blas": BLAS_NAMES, "s2s_ad.backend.memory": MEMORY_NAMES}
+_NATIVE = {
+    "s2s_ad.backend.blas": BLAS_NAMES,
+    "s2s_ad.backend.copies": COPY_NAMES,
+    "s2s_ad.backend.memory": MEMORY_NAMES,
+}
 _NAMES = (VECTOR_NAMES, ANY_ORDER_NAMES, FREE_NAMES)
 _VECTOR_CALL = re.compile(
     rf"\b({'|'.join(sorted({n for names in _NAMES for n in names.values()}))})\("
@@ -86,13 +91,13 @@ def emit_module(
     `optional` too, the module also works where numba is not installed. `plain` is more source,
     left uncompiled. With `vector`, loops call the functions of `backend.vecmath`, which a module
     with `optional` does without where s2s_ad is not installed. What is compiled here and now (not
-    `optional`) makes arrays, and tells apart those that change places, by `backend.memory`, and
-    makes products by `backend.blas`. Else a module imports only numpy, math, numba, and what output
-    needs (logging, sys, warnings), each where it is used. With `fastmath`, the compiler may compute
-    what is equal but for rounding in place of what is written. Without, it may change the order of
-    NumPy's sums and of those of a reverse sweep, which are marked for that (in a module with
-    `optional`, if `vector` too), and what is compiled here and now may round tangents and
-    cotangents as it likes.
+    `optional`) makes arrays, and tells apart those that change places, by `backend.memory`, copies
+    them by `backend.copies`, and makes products by `backend.blas`. Else a module imports only
+    numpy, math, numba, and what output needs (logging, sys, warnings), each where it is used. With
+    `fastmath`, the compiler may compute what is equal but for rounding in place of what is written.
+    Without, it may change the order of NumPy's sums and of those of a reverse sweep, which are
+    marked for that (in a module with `optional`, if `vector` too), and what is compiled here and
+    now may round tangents and cotangents as it likes.
     """
     functions = vectorised((f for f in funcs if isinstance(f, Func)), fastmath) if vector else ()
     marks = jit and not fastmath and (vector or not optional)

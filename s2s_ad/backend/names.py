@@ -19,6 +19,7 @@ from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
 from s2s_ad.backend.expr import (
     ANY_ORDER_NAMES,
     BLAS_NAMES,
+    COPY_NAMES,
     FREE_NAMES,
     MEMORY_NAMES,
     PRANGE,
@@ -39,6 +40,7 @@ RESERVED = frozenset(
         PRANGE,
         THREADS,
         *BLAS_NAMES,
+        *COPY_NAMES,
         *MEMORY_NAMES,
         *VECTOR_NAMES.values(),
         *ANY_ORDER_NAMES.values(),
