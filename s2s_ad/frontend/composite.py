@@ -6,7 +6,6 @@ import functools
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
@@ -168,7 +167,7 @@ def nan_to_num(cx: Context, x: Any, nan: Any = 0.0) -> Any:
     return where(cx, ar.binary(cx, "lt", kept, low), low, kept)
 
 
-def _times_log(fn: Any, prim: str) -> None:
+def _times_log(name: str, prim: str) -> None:
     """`x * log(y)`, and 0 where x is 0 and y is a number; the derivative at 0 log 0 is 0."""
 
     def handler(cx: Context, x: Any, y: Any) -> Any:
@@ -180,11 +179,11 @@ def _times_log(fn: Any, prim: str) -> None:
         safe = where(cx, here, 1.0, y)  # 0 * log(0) would be nan, and so would its derivative
         return ar.binary(cx, "mul", x, ar.unary_float(cx, prim, safe))
 
-    handles(fn)(handler)
+    handles(special=name)(handler)
 
 
-_times_log(scipy.special.xlogy, "log")
-_times_log(scipy.special.xlog1py, "log1p")
+_times_log("xlogy", "log")
+_times_log("xlog1py", "log1p")
 
 
 @handles(np.cross)

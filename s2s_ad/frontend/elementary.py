@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
@@ -34,7 +33,7 @@ def strong(cx: Context, value: Any) -> Any:
     return value
 
 
-def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
+def _numpy_unary(prim: str, fn: Callable[[Any], Any], special: str = "") -> None:
     def handler(cx: Context, x: Any) -> Any:
         x = ar.as_array(cx, x)
         _no_bools(cx, fn, x)
@@ -44,7 +43,19 @@ def _numpy_unary(prim: str, fn: Callable[[Any], Any]) -> None:
             return ar.literal(cx, found.item(), dtype if ar.KIND[dtype] >= 2 else "f64")
         return ar.unary_float(cx, prim, x)
 
-    handles(fn)(handler)
+    handles(*(() if special else (fn,)), special=special)(handler)
+
+
+def _special(name: str) -> Callable[[Any], Any]:
+    """A function of scipy.special, imported when it is called."""
+
+    def fn(x: Any) -> Any:
+        from scipy import special
+
+        return getattr(special, name)(x)
+
+    fn.__name__ = name
+    return fn
 
 
 def _no_bools(cx: Context, fn: Any, *values: Any) -> None:
@@ -87,14 +98,10 @@ for _name in FLOAT_FUNCTIONS:
     _found = getattr(math, SHORT.get(_name, _name), None)
     if _found is not None:
         _math_unary(_name, _found)
-for _name, _special in (
-    ("erf", scipy.special.erf),
-    ("erfc", scipy.special.erfc),
-    ("lgamma", scipy.special.gammaln),
-    ("gamma", scipy.special.gamma),
-):
+for _name in ("erf", "erfc", "lgamma", "gamma"):
     _math_unary(_name, getattr(math, _name))
-    _numpy_unary(_name, _special)
+    _scipy = "gammaln" if _name == "lgamma" else _name
+    _numpy_unary(_name, _special(_scipy), special=_scipy)
 
 
 @handles(math.log)
@@ -450,14 +457,14 @@ def clip(cx: Context, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return a
 
 
-@handles(scipy.special.expit)
+@handles(special="expit")
 def expit(cx: Context, x: Any) -> Any:
     """Through tanh, which does not overflow."""
     half = ar.unary_float(cx, "tanh", ar.binary(cx, "mul", strong(cx, x), 0.5))
     return ar.binary(cx, "mul", ar.binary(cx, "add", half, 1.0), 0.5)
 
 
-@handles(scipy.special.logsumexp)
+@handles(special="logsumexp")
 def logsumexp(cx: Context, a: Any, axis: Any = None, keepdims: Any = False) -> Any:
     from s2s_ad.frontend.reductions import axes_of, not_empty, reduce
 

@@ -19,7 +19,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
@@ -47,7 +46,9 @@ def resolve(fn: Any) -> Any:
         return prange
     if hasattr(fn, "__wrapper_address__") and hasattr(fn, "signature"):
         name = _addresses().get(fn.__wrapper_address__())
-        return fn if name is None else getattr(scipy.special, name, fn)
+        from scipy import special  # which _addresses has imported
+
+        return fn if name is None else getattr(special, name, fn)
     return fn
 
 

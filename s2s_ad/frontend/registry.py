@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from s2s_ad.ir.core import Var
 
 Handler = Callable[..., Any]
 FUNCTIONS: dict[Any, Handler] = {}
+#: Handlers of functions of scipy.special, by name, until it has been imported. Before that nobody
+#: has such a function, and to import it takes longer than all of s2s_ad.
+SPECIAL: dict[str, Handler] = {}
 METHODS: dict[str, Handler] = {}
 #: Handlers that tell objects apart, and do not only read what they hold.
 TAKE_OBJECTS: set[Handler] = set()
@@ -24,16 +28,20 @@ TAKE_OBJECTS: set[Handler] = set()
 NUMPY = {int: "i64", float: "f64", complex: "c128"}
 
 
-def handles(*objects: Any, method: str = "", boxes: bool = False) -> Callable[[Handler], Handler]:
-    """Register a handler `(cx, *args, **kwargs) -> value` for functions, and for methods of arrays
-    whose names are in `method`, separated by spaces. With `boxes`, lists, dicts and instances are
-    given as objects."""
+def handles(
+    *objects: Any, method: str = "", special: str = "", boxes: bool = False
+) -> Callable[[Handler], Handler]:
+    """Register a handler `(cx, *args, **kwargs) -> value` for functions, for methods of arrays
+    whose names are in `method`, separated by spaces, and for the function `special` of
+    scipy.special. With `boxes`, lists, dicts and instances are given as objects."""
 
     def register(handler: Handler) -> Handler:
         for obj in objects:
             FUNCTIONS[obj] = handler
         for name in method.split():
             METHODS[name] = handler
+        if special:
+            SPECIAL[special] = handler
         if boxes:
             TAKE_OBJECTS.add(handler)
         return handler
@@ -42,6 +50,10 @@ def handles(*objects: Any, method: str = "", boxes: bool = False) -> Callable[[H
 
 
 def find(fn: Any) -> Handler | None:
+    scipy = sys.modules.get("scipy.special")
+    if scipy is not None and SPECIAL:
+        FUNCTIONS.update({getattr(scipy, name): handler for name, handler in SPECIAL.items()})
+        SPECIAL.clear()
     try:
         return FUNCTIONS.get(fn)
     except TypeError:  # not hashable
@@ -127,4 +139,4 @@ def unknown(cx: Context, name: str, names: Sequence[str]) -> Any:
 
 
 def function_names() -> list[str]:
-    return sorted({label(f) for f in FUNCTIONS})
+    return sorted({*map(label, FUNCTIONS), *SPECIAL})

@@ -5,6 +5,7 @@ It is slow and obvious. Tests hold every pass and the compiled code against it.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import sys
@@ -13,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from s2s_ad.ir.core import PARALLEL, PROVED, Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ir.subscript import parse_subscript
@@ -190,6 +190,12 @@ def _arg(f: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
+def _special(name: str, x: Any) -> Any:
+    from scipy import special  # takes longer to import than all of this package
+
+    return getattr(special, name)(x)
+
+
 _UFUNCS = {
     "neg": np.negative, "abs": np.abs, "sign": np.sign, "add": np.add, "sub": np.subtract,
     "mul": np.multiply, "div": np.divide, "floordiv": np.floor_divide, "mod": np.mod,
@@ -199,7 +205,8 @@ _UFUNCS = {
     "shift_left": np.left_shift, "shift_right": np.right_shift, "invert": np.invert,
     "not": np.logical_not, "xor": np.logical_xor, "select": np.where,
     "stop_gradient": np.positive,
-    "fmod": np.fmod, "gamma": special.gamma, "lgamma": special.gammaln,
+    "fmod": np.fmod,
+    "gamma": functools.partial(_special, "gamma"), "lgamma": functools.partial(_special, "gammaln"),
 }  # fmt: skip
 for _name in ("erf", "erfc"):
     _UFUNCS[_name] = np.vectorize(getattr(math, _name), otypes=["d"])

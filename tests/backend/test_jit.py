@@ -204,3 +204,12 @@ def test_a_second_process_loads_what_it_needs(tmp_path: Path) -> None:
     assert first == second
     assert len(first) == 6
     assert (compiles, loads) == (True, False)
+
+
+def test_the_import_is_light() -> None:
+    """numba and SciPy take longer to import than the package itself."""
+    code = "import sys, s2s_ad; print(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "numpy" in loaded
+    assert not {"numba", "llvmlite", "scipy"} & loaded
