@@ -11,7 +11,7 @@ import copy
 
 import numpy as np
 
-from s2s_ad import grad, jvp, vjp
+from s2s_ad import differentiate, grad, jvp, vjp
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.specialise import Binder, program_of
@@ -128,4 +128,35 @@ def second(program: RandomProgram) -> None:
     assert_jvp(tangent, extrapolated(curve, 1e-4), value, rtol=1e-5)
 
 
-CHECKS = {check.__name__: check for check in (trace, derivatives, compiled, second)}
+def inner(program: RandomProgram) -> None:
+    """A derivative that a function takes itself is the one that is taken of it, and what is around
+    it is differentiated through it: both modes, and differences of what is taken outside."""
+    fn, args = program.plain(), program.args()
+
+    def around(*given):
+        value, pullback = vjp(fn, wrt=WRT)(*given)
+        return value, pullback(value)
+
+    outside = vjp(fn, wrt=WRT, jit=False)
+
+    def apart(*given):
+        value, pullback = outside(*given)
+        return value, pullback(value)
+
+    before = copy.deepcopy(args)
+    expected = apart(*args)
+    assert_same(differentiate(around, jit=False)(*args), expected, 1e-11)
+    rng = np.random.default_rng(program.seed)
+    v = tuple(noise(args[i], rng) for i in WRT)
+    smooth_difference(program, args, v)
+    value, tangent = jvp(around, wrt=WRT, jit=False)(args, v)
+    assert_same(value, expected, 1e-11)
+    curve = extrapolated(lambda t: flat(apart(*along(args, WRT, v, t))), 1e-4)
+    assert_jvp(tangent, curve, value, rtol=1e-5)
+    value, pullback = vjp(around, wrt=WRT, jit=False)(*args)
+    w = noise(value, rng)
+    assert_transposed(tangent, w, pullback(w), v)
+    assert_same(args, before)
+
+
+CHECKS = {check.__name__: check for check in (trace, derivatives, compiled, second, inner)}

@@ -189,11 +189,40 @@ def in_place(x, c):
     return np.sum(g * x)
 
 
+def in_place_of_two(A, x):
+    """The extents of what is written are those of what is around."""
+
+    def swept(B, y):
+        for i in range(B.shape[0]):
+            y[i % y.shape[0]] += np.sum(B[i] * y)
+            B[i] *= y
+        return np.sum(B) + y[1]
+
+    gA, gx = grad(swept, wrt=(0, 1))(A, x)
+    return np.sum(gA @ gx)
+
+
 def of_views(x, c):
     y = x.copy()
     for k in range(2):
         y[k : k + 2] -= c * grad(lambda z: np.sum(z * z * y[1]))(y[k : k + 2])
     return np.sum(y * x)
+
+
+def leaves_early(x, n):
+    """How often a loop in a branch ran is a number that two reverse sweeps ask for."""
+
+    def path(z):
+        if z[0] < 1.0:
+            for _ in range(n):
+                z[0] = z[0] * z[1] + 0.3
+                if z[0] > 1.2:
+                    break
+        else:
+            z[1] = z[0] * z[0]
+        return z[0] * z[1]
+
+    return np.sum(grad(path)(x) * x)
 
 
 def grows(x, n):
@@ -226,7 +255,9 @@ PROGRAMS: dict[str, tuple[Callable, tuple]] = {
     "curvature": (curvature, (X, Y)),
     "third": (third, (0.8,)),
     "in_place": (in_place, (X, 1.2)),
+    "in_place_of_two": (in_place_of_two, (np.outer(X[:3], Y), X)),
     "of_views": (of_views, (X, 0.2)),
+    "leaves_early": (leaves_early, (np.array([0.4, 1.1]), 5)),
     "grows": (grows, (0.7, 3)),
     "single": (leapfrog, (X.astype(np.float32), Y.astype(np.float32), 0.4, 2)),
 }

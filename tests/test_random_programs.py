@@ -77,6 +77,11 @@ def test_second_derivatives(program: RandomProgram) -> None:
     checked(program, random_checks.second)
 
 
+@fuzz(EXAMPLES // 4)
+def test_inner_derivatives(program: RandomProgram) -> None:
+    checked(program, random_checks.inner)
+
+
 @pytest.mark.parametrize("trips", [0, 1, 5])
 def test_generator_is_bounded(trips: int) -> None:
     """The generator's own promise: programs run, and their values stay where differences work."""

@@ -200,8 +200,9 @@ def version_before(program: Program, a: Atom) -> Atom | None:
     if eqn.prim in ("store", "accum"):
         return eqn.ins[0]
     if eqn.prim in LOOPS:
-        init, param, result, _ = next(s for s in program.slots(eqn) if s[3] is a)
-        return init if written_base(program, result) is param else None
+        found = (s for s in program.slots(eqn) if s[3] is a)
+        init, param, result, _ = next(found, (None, None, None, a))  # the count is in no slot
+        return init if init is not None and written_base(program, result) is param else None
     if eqn.prim != "if":
         return None
     position = eqn.outs.index(a)

@@ -45,7 +45,7 @@ from s2s_ad.frontend.values import (
     is_number,
     is_scalar,
 )
-from s2s_ad.ir.core import Atom, Func, Lit, Region, Var, clone, forget_roles, free_vars
+from s2s_ad.ir.core import Atom, Func, Lit, Region, Var, clone, forget_roles, free_vars, walk
 from s2s_ad.ir.types import FLOATS, Type
 
 #: Options of a derivative that say how it is compiled, not what it is.
@@ -255,7 +255,7 @@ class _Inner:
         self.shape = shapes[0] if shapes else None
         region = Region(tuple(leaves.vars), tuple(branch.builder.eqns), tuple(results))
         free = free_vars(region)
-        _check_writes(cx, branch, leaves, set(free))
+        _check_writes(cx, branch, leaves, _read(region))
         name = "".join(c if c.isalnum() else "_" for c in getattr(d.fn, "__name__", "f"))
         names = tuple(f"{name}_value{k or ''}" for k in range(len(results)))
         self.func = Func(name, Region((*leaves.vars, *free), region.eqns, region.results), names)
@@ -289,7 +289,14 @@ class _Inner:
         return found[0] if self.single else tuple(found)
 
 
-def _check_writes(cx: Context, branch: Branch, leaves: _Leaves, free: set[Var]) -> None:
+def _read(region: Region) -> set[Atom]:
+    """What a region uses, other than for an extent."""
+    eqns = [e for e in walk(region) if e.prim != "dim"]
+    inner = [r for e in eqns for r in e.regions]
+    return {a for e in eqns for a in e.ins} | {a for r in (region, *inner) for a in r.results}
+
+
+def _check_writes(cx: Context, branch: Branch, leaves: _Leaves, read: set[Atom]) -> None:
     """What a function is differentiated by is its own while it runs. AliasError where it writes to
     it, and has it by another name as well: in Python both names would see the write."""
 
@@ -300,7 +307,7 @@ def _check_writes(cx: Context, branch: Branch, leaves: _Leaves, free: set[Var]) 
     for new, old in leaves.cells:
         around = {old} | {c for c in cx.state.alias.get(old, ()) if isinstance(c, Cell)}
         shared = sum(c in around for c in originals) > 1
-        seen = any(cx.version(c) in free for c in around)
+        seen = any(cx.version(c) in read for c in around)
         if any(map(changed, around)) or (changed(new) and (shared or seen)):
             _shared(cx, f"the array {old.name!r}")
     for new, old in leaves.boxes:
