@@ -82,8 +82,11 @@ class _Planner:
         again: Mapping[Node, bool],
         results: Iterable[Atom],
     ) -> None:
-        self.program, self.needs, self.results = program, needs, list(results)
-        self.again = again
+        self.program, self.results, self.again = program, list(results), again
+        self.needs: dict[Node, Needs] = {}  # by the scopes of what is needed
+        for v, position in needs.items():
+            self._need(v, position)
+        self.order = {v: k for k, v in enumerate(program.home)}
         self.chain_of = {v: c for c in restored for v in c.versions}
         self.plan = Plan(restored=frozenset(self.chain_of), again={n: set() for n in again})
         undone = (w for c in restored for w in c.writes if w in program.undo)
@@ -98,6 +101,10 @@ class _Planner:
         if self.plan.again:
             self.plan.cost += self._computed_twice()
         return self.plan
+
+    def _need(self, v: Var, position: int) -> None:
+        needs = self.needs.setdefault(self.program.home[v].scope, {})
+        needs[v] = max(position, needs.get(v, -1))
 
     # -- questions
 
@@ -160,9 +167,9 @@ class _Planner:
     # -- one scope
 
     def _scope(self, scope: Node) -> None:
-        positions = {v: p for v, p in self.needs.items() if self.program.home[v].scope is scope}
+        asked = self.needs.get(scope, {})
+        positions = dict(asked)
         inputs, leaves = self._graph(scope, positions)
-        asked = [v for v in self.needs if self.program.home[v].scope is scope]
         costs = {v: INFINITE if self._counts(v) else _bytes(v) for v in positions}
         leaves = {v for v in leaves if not self._at_hand(v, positions[v])}
         sinks = [v for v in asked if not self._at_hand(v, positions[v])]
@@ -170,12 +177,11 @@ class _Planner:
             self.plan.cost = INFINITE  # no plan
             return
         cut = vertex_cut(inputs, costs, leaves, sinks)
-        efforts = self._efforts(inputs, cut)
+        efforts = self._efforts(scope, inputs, cut)
         if efforts:
             cut = vertex_cut(inputs, costs, leaves, sinks, efforts)
-        order = {v: k for k, v in enumerate(self.program.home)}
         if cut:
-            self.plan.saved[scope] = sorted(cut, key=order.__getitem__)
+            self.plan.saved[scope] = sorted(cut, key=self.order.__getitem__)
         price = 1.0 if self.plan.holder(scope) is None else REUSED
         self.plan.cost += price * sum(map(_bytes, cut)) * TRIPS**scope.depth
         seen = self._ask_outer(scope, sinks, cut, positions)
@@ -241,11 +247,12 @@ class _Planner:
                 if self._in_graph(u, scope):
                     todo.append(u)
                 elif self.program.home[u].scope is not scope:
-                    at = self._place(u, v, positions[v])
-                    self.needs[u] = max(at, self.needs.get(u, -1))
+                    self._need(u, self._place(u, v, positions[v]))
         return seen
 
-    def _efforts(self, inputs: Mapping[Var, list[Var]], cut: set[Var]) -> dict[Var, float]:
+    def _efforts(
+        self, scope: Node, inputs: Mapping[Var, list[Var]], cut: set[Var]
+    ) -> dict[Var, float]:
         """Functions of numbers that take longer to compute again than to save. Only what the
         forward sweep computes anyway counts, and nothing where a scope needs no tape at all."""
         if not cut:
@@ -255,7 +262,8 @@ class _Planner:
         dear = {v: cost for v, cost in dear.items() if cost >= DEAR}
         if not dear:
             return {}
-        first = needed(self.program, cut)
+        around = scope.loops()[:1]  # what is before the outermost loop computes nothing of it
+        first = needed(self.program, cut, around[0].eqn if around else None)
         return {v: cost for v, cost in dear.items() if v in first}
 
     # -- loops that are run again
@@ -267,8 +275,7 @@ class _Planner:
             self.plan.cost = INFINITE  # tapes of arrays are made once, before all loops
         position = self.program.end[node.eqn]
         for u in operands(self.program, node, kept):
-            at = self._place(u, node.eqn.outs[0], position)
-            self.needs[u] = max(at, self.needs.get(u, -1))
+            self._need(u, self._place(u, node.eqn.outs[0], position))
 
     def _computed_twice(self) -> float:
         """What it takes to compute again what the forward sweep computes as well."""

@@ -52,12 +52,25 @@ class Var:
         return f"{self.name}: {self.type}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lit:
-    """A literal scalar of a known type."""
+    """A literal scalar of a known type. Two are equal where they are the same bits, other than
+    Python's numbers: nan and nan are, 0.0 and -0.0 are not."""
 
     value: bool | int | float | complex
     type: Type
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Lit) or self.type != other.type:
+            return False
+        if self.value == 0 or self.value != self.value or isinstance(self.value, complex):
+            return repr(self.value) == repr(other.value)
+        return self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((0 if self.value != self.value else self.value, self.type))
 
     def __repr__(self) -> str:
         return f"{self.value}: {self.type}"

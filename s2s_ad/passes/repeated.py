@@ -14,7 +14,7 @@ only one of the loops carries, the joined one carries as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from s2s_ad.analysis.integers import slots
@@ -34,21 +34,53 @@ def repeated(func: Func) -> Func:
 def _region(region: Region) -> Region:
     eqns = [e.with_(regions=tuple(map(_region, e.regions))) for e in region.eqns]
     names: dict[Var, Atom] = {}
+    before = _Loops()
     place = 0
     while place < len(eqns):
-        for k in range(place):
-            match = _match(eqns[k], eqns[place], {})
+        for first in before.like(eqns[place]):
+            k = eqns.index(first)
+            match = _match(first, eqns[place], {})
             needed = _needed(eqns[k : place + 1]) if match else None
             if match and needed:
                 one, outs = _one(match)
                 names.update(outs)
                 rest = tuple(e for e in eqns[k + 1 :] if e not in needed)
                 eqns[k:] = [*needed[:-1], one, *substitute(Region((), rest, ()), outs).eqns]
+                before = _Loops(eqns[:place])
                 break
         else:
+            before.add(eqns[place])
             place += 1
     results = tuple(names.get(a, a) if isinstance(a, Var) else a for a in region.results)
     return Region(region.params, tuple(eqns), results)
+
+
+class _Loops:
+    """The loops of a region, by what loops that compute the same have in common: their bounds, and
+    what a number that they carry starts from."""
+
+    def __init__(self, eqns: Iterable[Eqn] = ()) -> None:
+        self.known: dict[tuple, list[Eqn]] = {}
+        for eqn in eqns:
+            self.add(eqn)
+
+    def add(self, eqn: Eqn) -> None:
+        for key in self.keys(eqn):
+            self.known.setdefault(key, []).append(eqn)
+
+    def like(self, eqn: Eqn) -> list[Eqn]:
+        """Loops that may compute the same as `eqn`, each once."""
+        return list(dict.fromkeys(e for key in self.keys(eqn) for e in self.known.get(key, ())))
+
+    @staticmethod
+    def keys(eqn: Eqn) -> set[tuple]:
+        if not _plain(eqn):
+            return set()
+        return {(eqn.ins[:3], s[0], s[1].type) for s in slots(eqn) if not s[1].type.is_array}
+
+
+def _plain(eqn: Eqn) -> bool:
+    return eqn.prim == "for" and not eqn.params and not has_effect(eqn) and bool(eqn.outs)
 
 
 def _needed(eqns: Sequence[Eqn]) -> list[Eqn] | None:
@@ -110,10 +142,8 @@ def _one(match: _Match) -> tuple[Eqn, dict[Var, Atom]]:
 def _match(first: Eqn, second: Eqn, around: Mapping[Var, Atom]) -> _Match | None:
     """What two loops have in common; None where that is nothing. What equals what around them is
     in `around`."""
-    loops = all(
-        e.prim == "for" and not e.params and not has_effect(e) and e.outs for e in (first, second)
-    )
-    if not loops or tuple(_named(a, around) for a in first.ins[:3]) != second.ins[:3]:
+    bounds = tuple(_named(a, around) for a in first.ins[:3])
+    if bounds != second.ins[:3] or not (_plain(first) and _plain(second)):
         return None
     pairs = _alike(first, second, around)
     (mine,), (other,) = first.regions, second.regions

@@ -144,21 +144,23 @@ class _Joiner:
         self.eqns = list(region.eqns)
         self.loops = {e: loop for e in self.eqns if (loop := _loop(e))}
         self.made = {out: e for e in self.eqns for out in e.outs}
+        self.uses: Counter[Var] | None = None  # counted when they are asked for
 
     def joined(self) -> Region:
         place = 0
         while place < len(self.eqns):
             self.equal.learn(self.eqns[place])
             second = self.loops.get(self.eqns[place])
-            earlier = range(place - 1, -1, -1) if second else ()
+            behind = range(place - 1, -1, -1) if second else ()
+            earlier = (k for k in behind if self.eqns[k] in self.loops)
             found = next((k for k in earlier if self.join(k, place)), None)
             place = place + 1 if found is None else found  # the joined loop is behind that
         return Region(self.region.params, tuple(self.eqns), self.region.results)
 
     def join(self, k: int, place: int) -> bool:
         """Make one of the loops at `k` and `place`, if that is right and of use."""
-        first, second = self.loops.get(self.eqns[k]), self.loops[self.eqns[place]]
-        if first is None or not self.same_bounds(first, second):
+        first, second = self.loops[self.eqns[k]], self.loops[self.eqns[place]]
+        if not self.same_bounds(first, second):
             return False
         if _loses(first, second) or not self.by_rows(first, second):
             return False
@@ -175,6 +177,7 @@ class _Joiner:
         if loop is not None:
             self.loops[one] = loop
         self.made.update(dict.fromkeys(one.outs, one))
+        self.uses = None
         return True
 
     def same_bounds(self, first: _Loop, second: _Loop) -> bool:
@@ -185,12 +188,11 @@ class _Joiner:
         """True where no iteration of one loop needs what another iteration of the other does."""
         outs = dict(zip(first.eqn.outs, first.body.params[1:]))
         old = {self.base(a) for a in first.kills}
-        others = Counter(region_uses(Region((), tuple(self.eqns), self.region.results)))
         for v in second.free:
             if v in outs:  # what the first loop computes
                 if not (_is_array(v) and _meet(first.at.rows(outs[v]), second.rows(v))):
                     return False
-                if second.slot(v) is not None and others[v] != 1:
+                if second.slot(v) is not None and self.count(v) != 1:
                     return False  # another version of it is needed as well
             elif _is_array(v) and self.base(v) in old:
                 return False
@@ -200,6 +202,12 @@ class _Joiner:
             if v in first.free and (v in first.kills or not _meet(first.rows(v), second.rows(v))):
                 return False
         return True
+
+    def count(self, v: Var) -> int:
+        """How often `v` is used in the region."""
+        if self.uses is None:
+            self.uses = Counter(region_uses(Region((), tuple(self.eqns), self.region.results)))
+        return self.uses[v]
 
     def base(self, v: Var) -> Var:
         """The array that `v` is a view of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from s2s_ad import differentiate
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.ir.text import parse, show
 from s2s_ad.ir.verify import verify
@@ -76,3 +77,19 @@ def test_stays(why: str) -> None:
     assert before != BEFORE
     func = parse(before)
     assert show(repeated(func)) == show(func)
+
+
+def signed_zeros(x):
+    """Two loops that would be one but for the sign of what they start from."""
+    up, down = 0.0, -0.0
+    for j in range(x.shape[0]):
+        up = up * x[j]
+    for j in range(x.shape[0]):
+        down = down * x[j]
+    return np.copysign(1.0, up) + 10.0 * np.copysign(1.0, down) + np.sum(x)
+
+
+@pytest.mark.parametrize("options", [{"jit": False, "level": "kernel"}, {}], ids=str)
+def test_zero_and_minus_zero_are_two_numbers(options: dict) -> None:
+    x = np.array([1.0, 2.0])
+    assert differentiate(signed_zeros, **options)(x) == signed_zeros(x) == -6.0
