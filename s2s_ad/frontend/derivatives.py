@@ -16,6 +16,7 @@ Arrays and objects that the inner function writes to are left alone, as by every
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
@@ -81,14 +82,15 @@ class Derivative:
 
 @dataclass(frozen=True, eq=False)
 class Pullback:
-    """The second result of a vjp: the reverse sweep, what it needs, the value whose cotangent it
-    takes, and the arguments that it is with respect to."""
+    """The second result of a vjp: the reverse sweep, what it needs, the structure of the value
+    whose cotangent it takes with what was in it, and the structure of the gradients. (The value and
+    the arguments themselves may be lists that are written to before it is called.)"""
 
     func: Func
     residuals: tuple[Atom, ...]
-    value: Any
-    given: tuple[Any, ...]
-    single: bool
+    shape: Any
+    values: tuple[Any, ...]
+    gradient: Any
 
 
 def try_call(cx: Context, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -134,7 +136,7 @@ def call(cx: Context, d: Derivative, args: Sequence[Any], kwargs: Mapping[str, A
     inner.require_scalar()
     (func,) = d.transform.derive(inner.func, inner.wrt, d.invert)
     results = inline(cx, func, inner.atoms)
-    gradient = inner.gradient(results[-len(inner.wrt) :] if inner.wrt else [])
+    gradient = valued(cx, inner.gradient, results[len(results) - len(inner.wrt) :])
     return gradient if d.transform.mode == "grad" else (results[0], gradient)
 
 
@@ -142,20 +144,19 @@ def _pulled(cx: Context, d: Derivative, inner: _Inner) -> Any:
     ahead, back = d.transform.derive(inner.func, inner.wrt, d.invert)
     results = inline(cx, ahead, inner.atoms)
     count = len(inner.func.results)
-    value = inner.value(results[:count])
-    residuals = tuple(_atom(cx, r) for r in results[count:])
-    return value, Pullback(back, residuals, value, tuple(inner.given.values()), inner.single)
+    values, residuals = results[:count], tuple(_atom(cx, r) for r in results[count:])
+    pullback = Pullback(back, residuals, inner.shape, tuple(values), inner.gradient)
+    return valued(cx, inner.shape, values), pullback
 
 
 def pull(cx: Context, p: Pullback, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Call a pullback with a cotangent."""
     if len(args) != 1 or kwargs:
         cx.fail(ArgumentError, "a pullback takes one cotangent, of the structure of the value")
-    pairs = paired(cx, p.value, args[0], "the cotangent")
+    value = valued(cx, p.shape, p.values)
+    pairs = paired(cx, value, args[0], "the cotangent")
     seeds = [_seed(cx, leaf, seed, "the cotangent") for leaf, seed in pairs]
-    results = iter(inline(cx, p.func, [*p.residuals, *seeds]))
-    found = tuple(mapped(cx, v, lambda leaf: next(results), mirror=True) for v in p.given)
-    return found[0] if p.single else found
+    return valued(cx, p.gradient, inline(cx, p.func, [*p.residuals, *seeds]))
 
 
 def _primals_and_tangents(
@@ -196,8 +197,8 @@ def _pushed(cx: Context, d: Derivative, primals: Sequence[Any], tangents: Any) -
     (func,) = d.transform.derive(inner.func, active, d.invert)
     results = inline(cx, func, [*inner.atoms, *(s for s in seeds if s is not None)])
     count = len(inner.func.results)
-    value, dots = inner.value(results[:count]), iter(results[count:])
-    return value, mapped(cx, value, lambda leaf: next(dots), mirror=True)
+    value = valued(cx, inner.shape, results[:count])
+    return value, valued(cx, mirrored(cx, value), results[count:])
 
 
 # --- the function that is differentiated ---------------------------------------------------------
@@ -238,10 +239,12 @@ class _Inner:
         named = {**dict(enumerate(args)), **kwargs}
         #: the arguments that it is differentiated by, as they were given
         self.given = {key: named[key] for key in _chosen(cx, d, args, kwargs)}
-        self.single = isinstance(d.wrt, (int, str))
+        found = tuple(self.given.values())
+        #: the structure of the gradients
+        self.gradient = mirrored(cx, found[0] if isinstance(d.wrt, (int, str)) else found)
         leaves = _Leaves(cx)
         for key, value in self.given.items():
-            named[key] = mapped(cx, value, leaves.replace, boxes=leaves.boxes)
+            named[key] = mapped(cx, value, leaves.replace, leaves.boxes)
         results: list[Atom] = []
         shapes: list[Any] = []
 
@@ -275,18 +278,6 @@ class _Inner:
             f"{self.d.transform.mode} needs one real number, and the function gives {found}",
             "use vjp, which takes a cotangent of the value's shape, or return a sum",
         )
-
-    def value(self, results: Sequence[Any]) -> Any:
-        """What the function returns, of its results."""
-        return valued(self.cx, self.shape, results)
-
-    def gradient(self, results: Sequence[Any]) -> Any:
-        """The gradients, as the arguments are built."""
-        left = iter(results)
-        found = [
-            mapped(self.cx, v, lambda leaf: next(left), mirror=True) for v in self.given.values()
-        ]
-        return found[0] if self.single else tuple(found)
 
 
 def _read(region: Region) -> set[Atom]:
@@ -422,38 +413,51 @@ def _floats(cx: Context, value: Any) -> Iterator[Any]:
 
 
 def mapped(
-    cx: Context,
-    value: Any,
-    leaf: Callable[[Any], Any],
-    mirror: bool = False,
-    boxes: list[tuple[Box, Box]] | None = None,
+    cx: Context, value: Any, leaf: Callable[[Any], Any], boxes: list[tuple[Box, Box]]
 ) -> Any:
-    """`value` with `leaf` of its floating-point numbers and arrays; with `mirror`, None in place of
-    everything else. `boxes` collects the objects that are made, with those that they stand for."""
+    """`value` with `leaf` of its floating-point numbers and arrays. `boxes` collects the objects
+    that are made, with those that they stand for."""
     if _is_leaf(cx, value):
         return leaf(value)
     parts = _parts(cx, value)
     if parts is None:
-        return None if mirror else value
-    items = {k: mapped(cx, v, leaf, mirror, boxes) for k, v in parts.items()}
+        return value
+    items = {k: mapped(cx, v, leaf, boxes) for k, v in parts.items()}
     if isinstance(value, Record):
         return Record(value.cls, value.names, tuple(items.values()))
     if not isinstance(value, Box):
         return tuple(items.values())
     if value.cls in (list, dict):
-        fields = {ITEMS: items if value.cls is dict else tuple(items.values())}
-    else:
-        fields = items
-        if mirror and not is_dataclass(value.cls):
+        items = {ITEMS: items if value.cls is dict else tuple(items.values())}
+    box = new_box(cx, value.cls, items, value.name)
+    boxes.append((box, value))
+    return box
+
+
+def mirrored(cx: Context, value: Any) -> Any:
+    """The structure of a derivative by `value`, or of its tangent, as `results.valued` takes it:
+    numbered leaves in place of floating-point numbers and arrays, None for everything else."""
+    numbers = itertools.count()
+
+    def shape(value: Any) -> Any:
+        if _is_leaf(cx, value):
+            return Leaf(next(numbers))
+        parts = _parts(cx, value)
+        if parts is None:
+            return None
+        items = {k: shape(v) for k, v in parts.items()}
+        cls = value.cls if isinstance(value, (Box, Record)) else type(value)
+        if cls in (tuple, list, dict):
+            return items if cls is dict else cls(items.values())
+        if isinstance(value, Box) and not is_dataclass(cls):
             cx.fail(
                 UnsupportedTypeError,
-                f"a derivative by a {value.cls.__name__} has no class inside a function",
+                f"a derivative by a {cls.__name__} has no class inside a function",
                 "use a dataclass, or differentiate by its attributes",
             )
-    box = new_box(cx, value.cls, fields, value.name)
-    if boxes is not None:
-        boxes.append((box, value))
-    return box
+        return Record(cls, tuple(items), tuple(items.values()))
+
+    return shape(value)
 
 
 def paired(cx: Context, value: Any, seed: Any, path: str) -> Iterator[tuple[Any, Any]]:
