@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from bench.calls import calls
 from bench.case import labels, load
 from bench.check import check
 from bench.gradbench.__main__ import main as gradbench
-from bench.peers import GROUPS, PEERS
+from bench.peers import BEFORE, GROUPS, PEERS
 from bench.runner import Options, run
 
 #: suites that are not made of cases
@@ -32,6 +33,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--preset", default="S", choices=("check", "S", "M"))
     made.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N")
     made.add_argument("--peers", default="", help=f"of {', '.join([*GROUPS, *PEERS])}")
+    made.add_argument(
+        "--against", type=Path, metavar="DIR", help="a checkout: compare with the s2s_ad in it"
+    )
+    made.add_argument(
+        "--worse", type=float, default=1.25, help="how many times slower than it is a failure"
+    )
     made.add_argument("--check-only", action="store_true", help="no timing")
     made.add_argument(
         "--rounds", type=int, default=5, help="repetitions, of which the least counts"
@@ -51,9 +58,11 @@ def chosen_cases(words: list[str]) -> list[str]:
     return found
 
 
-def chosen_peers(text: str) -> list[str]:
-    """Ours first: it is what the others are compared with."""
-    words = text.split(",") if text else list(PEERS)
+def chosen_peers(text: str, against: bool = False) -> list[str]:
+    """Ours first: it is what the others are compared with. The other tree's is there with `against`
+    only, which is about these two unless more are asked for."""
+    default = ["ours"] if against else [n for n in PEERS if n != "ours-before"]
+    words = [*(text.split(",") if text else default), *(["ours-before"] if against else [])]
     names = [n for w in words for n in GROUPS.get(w, (w,))]
     unknown = set(names) - set(PEERS)
     if unknown:
@@ -102,7 +111,10 @@ def main() -> int:
     base = Options(options.preset, 1, options.limit, options.rounds, check_only=options.check_only)
     each = [replace(base, threads=n) for n in options.threads]
     measured = []
-    for found in run(names, chosen_peers(options.peers), each, progress):
+    if options.against:
+        os.environ[BEFORE] = str(options.against.resolve())
+    peers = chosen_peers(options.peers, options.against is not None)
+    for found in run(names, peers, each, progress):
         progress("")
         print(" | ".join(report.row(found)), flush=True)
         measured.append(found)
@@ -113,6 +125,9 @@ def main() -> int:
            if r.peer == "ours" and r.status != "ok" or "OURS" in r.note]  # fmt: skip
     if bad:
         print("not right:", ", ".join(bad))
+    for (case, _), ratio in report.slower(measured, options.worse).items():
+        print(f"slower: {case} takes {ratio:.2f} times as long as before")
+        bad.append(case)
     return min(len(bad) + run_extra(extra, options.out), 1)
 
 

@@ -8,6 +8,7 @@ where there is no form of the program for the peer; any other exception is its o
 from __future__ import annotations
 
 import os
+import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from bench.check import Problem
 
 #: the fastest that keeps nan and inf; s2s_ad itself is measured without, and with (ours-fastmath)
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+#: the variable that names the folder of the other s2s_ad
+BEFORE = "S2S_AD_BENCH_AGAINST"
 Run = Callable[[], Any]
 
 
@@ -43,6 +46,16 @@ def _ours(at: Problem, **options: bool) -> Run:
     derivative = make(at.case.objective(), wrt=at.wrt, parallel=several, **options)
     values, both = at.values, at.case.quantity == "value_and_grad"
     return (lambda: derivative(*values)[1]) if both else (lambda: derivative(*values))
+
+
+def _ours_before(at: Problem) -> Run:
+    """What is in the folder that --against names, under this tree's benchmark."""
+    folder = os.environ[BEFORE]
+    sys.path.insert(0, folder)
+    import s2s_ad
+
+    s2s_ad.__path__.append(folder)  # its rules lie beside it, where it is not installed
+    return _ours(at)
 
 
 def _arguments(at: Problem) -> Callable[[], list]:
@@ -223,6 +236,7 @@ PEERS = {
     for peer in (
         Peer("ours", _ours),
         Peer("ours-fastmath", partial(_ours, fastmath=True)),
+        Peer("ours-before", _ours_before),
         Peer("ours-primal", _our_primal, gradient=False),
         Peer("numpy", _numpy, gradient=False),
         Peer("numba", _numba, gradient=False),

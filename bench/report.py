@@ -107,6 +107,30 @@ def table(group: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
+def slower(measured: Iterable[Measured], limit: float) -> dict[tuple[str, int], float]:
+    """The cases, with the numbers of threads, that take more than `limit` times as long as before;
+    how many times it is."""
+    found = {}
+    for m in measured:
+        now, before = least(m, ["ours"]), least(m, ["ours-before"])
+        if now and before and now.seconds > limit * before.seconds:
+            found[m.case, m.threads] = now.seconds / before.seconds
+    return found
+
+
+def against(measured: Sequence[Measured]) -> str:
+    """Our gradients beside those of the other tree."""
+    lines = ["| case | threads | before | now | ÷ before |", "|---|---|---|---|---|"]
+    found = slower(measured, 0.0)
+    for m in measured:
+        both = (m.results.get(name) for name in ("ours-before", "ours"))
+        times = " | ".join(time_text(r.seconds if r else None) for r in both)
+        ratio = found.get((m.case, m.threads))
+        lines.append(f"| {m.case} | {m.threads} | {times} | {f'{ratio:.2f}' if ratio else ''} |")
+    lines.append(f"| **geometric mean** | | | | {geometric_mean(found.values())} |")
+    return "\n".join(lines)
+
+
 def markdown(measured: Sequence[Measured]) -> str:
     groups: dict[tuple, list[Measured]] = {}
     for m in measured:
@@ -114,6 +138,8 @@ def markdown(measured: Sequence[Measured]) -> str:
     parts = [f"# Measurements\n\n{machine()['text']}\n"]
     for (suite, preset, threads), group in groups.items():
         parts.append(f"## {suite}, preset {preset}, {threads} thread(s)\n\n{table(group)}\n")
+        if any("ours-before" in m.results for m in group):
+            parts.append(f"Against the other tree:\n\n{against(group)}\n")
     return "\n".join(parts)
 
 

@@ -19,8 +19,8 @@ from bench.gradbench.summary import Outcome, table
 from bench.gradbench.tool import evals_of, evaluate, timed
 from bench.gradbench.validate import error, tolerance
 from bench.measure import seconds
-from bench.peers import PEERS
-from bench.runner import Measured, Result
+from bench.peers import BEFORE, PEERS
+from bench.runner import ROOT, Measured, Options, Result, run
 
 QUICK = ("npbench/cholesky2", "npbench/doitgen", "npbench/nbody", "npbench/azimint_hist")
 
@@ -178,3 +178,26 @@ def test_generated_programs_have_their_length(make) -> None:
 
 def test_peers_have_names() -> None:
     assert set(PEERS) >= {"ours", "numba", "looped", "jax-idiomatic", "autograd", "tangent"}
+
+
+def test_slower_than_before() -> None:
+    def measured(case: str, **seconds: float) -> Measured:
+        results = {
+            name: Result(name, True, "ok", seconds=s)
+            for name, s in zip(("ours", "ours-before"), (seconds["now"], seconds["before"]))
+        }
+        return Measured(case, "grad", "S", 1, results)
+
+    cases = [measured("a/slow", now=3.0, before=2.0), measured("a/same", now=2.1, before=2.0)]
+    assert report.slower(cases, 1.25) == {("a/slow", 1): 1.5}
+    assert "| a/same | 1 | 2 s | 2.1 s | 1.05 |" in report.markdown(cases)
+    assert "other tree" not in report.markdown([Measured("a/b", "grad", "S", 1)])
+
+
+@pytest.mark.slow
+def test_against_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BEFORE, str(ROOT))
+    options = Options("check", rounds=1, at_least=0.0)
+    (found,) = run(["micro/scalar"], ["ours", "ours-before"], [options], lambda text: None)
+    assert [r.status for r in found.results.values()] == ["ok", "ok"]
+    assert report.slower([found], 0.0)
