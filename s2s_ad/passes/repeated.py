@@ -61,16 +61,19 @@ class _Loops:
 
     def __init__(self, eqns: Iterable[Eqn] = ()) -> None:
         self.known: dict[tuple, list[Eqn]] = {}
+        self.order: dict[Eqn, int] = {}
         for eqn in eqns:
             self.add(eqn)
 
     def add(self, eqn: Eqn) -> None:
+        self.order[eqn] = len(self.order)
         for key in self.keys(eqn):
             self.known.setdefault(key, []).append(eqn)
 
     def like(self, eqn: Eqn) -> list[Eqn]:
-        """Loops that may compute the same as `eqn`, each once."""
-        return list(dict.fromkeys(e for key in self.keys(eqn) for e in self.known.get(key, ())))
+        """Loops that may compute the same as `eqn`, in order."""
+        found = {e for key in self.keys(eqn) for e in self.known.get(key, ())}
+        return sorted(found, key=self.order.__getitem__)
 
     @staticmethod
     def keys(eqn: Eqn) -> set[tuple]:
