@@ -5,6 +5,7 @@ The formulas are in Abramowitz & Stegun, chapters 4 and 7.
 """
 
 import math
+from collections.abc import Callable
 
 from s2s_ad.ops import (
     Lit,
@@ -16,6 +17,7 @@ from s2s_ad.ops import (
     exp,
     floor,
     log,
+    number,
     select,
     sign,
     sin,
@@ -67,16 +69,34 @@ partials("hypot", lambda x, y, z: x / z, lambda x, y, z: y / z)
 partials("mod", lambda x, y, z: 1.0, lambda x, y, z: -floor(x / y))
 partials("fmod", lambda x, y, z: 1.0, lambda x, y, z: -trunc(x / y))
 partials("copysign", lambda x, y, z: copysign(1.0, x) * copysign(1.0, y), None)
-partials(
-    "maximum",
-    lambda x, y, z: select(x > y, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
-    lambda x, y, z: select(y > x, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
-)
-partials(
-    "minimum",
-    lambda x, y, z: select(x < y, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
-    lambda x, y, z: select(y < x, 1.0, select(x.equals(y), 0.5, 0.0 * z)),
-)
+
+
+def _share(more: bool, second: bool = False) -> Callable[[Value, Value, Value], Value]:
+    """The derivative by an operand that is taken where it is `more` than the other, or less."""
+
+    def partial(x: Value, y: Value, z: Value) -> Value:
+        x, y = (y, x) if second else (x, y)
+        return select(x > y if more else x < y, 1.0, select(x.equals(y), 0.5, _number(0.0, x)))
+
+    return partial
+
+
+def _rest(more: bool) -> Callable[[Value, Value, Value], Value]:
+    """The derivative by Python's first operand, which is taken where the other is not `more`."""
+
+    def partial(x: Value, y: Value, z: Value) -> Value:
+        return select(y > x if more else y < x, 0.0, select(x.equals(y), 0.5, _number(1.0, x)))
+
+    return partial
+
+
+def _number(value: float, like: Value) -> Value:
+    return Value(like.b, number(value, like.type.dtype))
+
+
+for _prim, _more in (("maximum", True), ("minimum", False)):
+    partials(_prim, _share(_more), _share(_more, second=True))
+    partials(_prim, _rest(_more), _share(_more, second=True), first=True)
 
 
 def _pow_base(x: Value, n: Value, z: Value) -> Value | float:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from s2s_ad.errors import S2SError
+from s2s_ad.ir.core import FIRST
 
 Rule = Callable[..., Any]
 
@@ -39,9 +40,10 @@ class UnsupportedDerivativeError(S2SError):
     code = "S2S090"
 
 
-def partials(name: str, *functions: Rule | None) -> None:
-    """Declare the partial derivatives of an elementwise primitive."""
-    PARTIALS[name] = functions
+def partials(name: str, *functions: Rule | None, first: bool = False) -> None:
+    """Declare the partial derivatives of an elementwise primitive; of Python's `max` and `min`,
+    which are NumPy's with another rule for nan, with `first`."""
+    PARTIALS[f"{FIRST} {name}" if first else name] = functions
 
 
 def linear(name: str, *operands: int) -> None:

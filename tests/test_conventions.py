@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from s2s_ad import grad, jvp, stop_gradient, value_and_grad, vjp
+from s2s_ad import differentiate, grad, jvp, stop_gradient, value_and_grad, vjp
 from tests.source_text import define
 
 INF = np.inf
@@ -99,3 +101,42 @@ def test_dtype_is_kept(dtype) -> None:
     value, gradient = value_and_grad(fn, jit=False)(x)
     assert gradient.dtype == dtype
     assert np.asarray(value).dtype == dtype
+
+
+NAN = float("nan")
+
+
+def larger(x, y):
+    return max(x, y)
+
+
+def smaller(x, y):
+    return min(x, y)
+
+
+def best_of(x, y):
+    best = x
+    for k in range(3):
+        best = max(best, y * k)
+    return best
+
+
+@pytest.mark.parametrize(
+    "options", [{"jit": False}, {"jit": False, "level": "kernel"}, {}], ids=str
+)
+@pytest.mark.parametrize("fn", [larger, smaller, best_of])
+def test_max_and_min_are_pythons_where_there_is_nan(fn: Callable, options: dict) -> None:
+    """The first, unless the second is more (or less): not NumPy's, where nan wins."""
+    made, slope = differentiate(fn, **options), grad(fn, wrt=(0, 1), **options)
+    for args in ((0.5, NAN), (NAN, 0.5), (-0.0, 0.0), (0.0, -0.0), (1.0, 2.0), (2.0, 1.0)):
+        assert repr(made(*args)) == repr(float(fn(*args)))
+    assert slope(0.5, NAN) == (1.0, 0.0)
+    assert slope(NAN, 0.5)[0] == 1.0
+
+
+@pytest.mark.parametrize("options", [{"jit": False}, {}], ids=str)
+def test_extremes_with_infinity_have_a_derivative(options: dict) -> None:
+    above = grad(lambda x: np.maximum(x, np.inf), **options)
+    below = grad(lambda x: np.minimum(x * x, -np.inf), **options)
+    kept = grad(lambda x: np.maximum(x * x, -np.inf), **options)
+    assert (above(1.0), below(2.0), kept(3.0)) == (0.0, 0.0, 6.0)

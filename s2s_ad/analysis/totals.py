@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from s2s_ad.ir.core import ADJOINT, ANY_ORDER, Atom, Eqn, Var
+from s2s_ad.ir.core import ADJOINT, ANY_ORDER, FIRST, Atom, Eqn, Var
 
 #: What makes a total, by kind; and how many of its operands may hold the total so far.
 _KIND = {"sub": "add"} | {p: p for p in "add mul maximum minimum and or".split()}
@@ -50,7 +50,9 @@ class Total:
         if not kind or self.kind not in ("", kind):
             return 0
         self.kind = kind
-        found = [n for b in eqn.ins[: _OPERANDS.get(eqn.prim)] if (n := self.uses(b, param))]
+        # Python's max(best, x) goes on where x is nan; max(x, best) would lose what was best
+        count = 1 if eqn.params.get(FIRST) else _OPERANDS.get(eqn.prim)
+        found = [n for b in eqn.ins[:count] if (n := self.uses(b, param))]
         if len(found) != 1:  # s + s is no sum of terms
             return 0
         self.path.append(eqn)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from s2s_ad.analysis.sharing import C, Sharing
 from s2s_ad.backend import source as py
 from s2s_ad.backend.fold import Plan
-from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Lit, Var
+from s2s_ad.ir.core import FIRST, NO_PARAMS, Atom, Eqn, Lit, Var
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import DTYPES, known_equal
@@ -273,10 +273,14 @@ class Expressions:
         return self.narrow(eqn, node)
 
     def extreme(self, eqn: Eqn) -> ast.expr:
-        scalar = not eqn.out.type.is_array and eqn.out.type.dtype in ("i32", "i64")
-        # np.maximum keeps NaN
-        function = eqn.prim[:3] if scalar else self.function(eqn, eqn.prim)
-        return py.call(function, *self.operands(eqn))
+        first = bool(eqn.params.get(FIRST))
+        a, b = self.operands(eqn)
+        if first and eqn.out.type.is_array:
+            compared = py.compare(b, ast.Gt if eqn.prim == "maximum" else ast.Lt, a)
+            return py.call("np.where", compared, b, a)
+        integer = not eqn.out.type.is_array and eqn.out.type.dtype in ("i32", "i64")
+        function = eqn.prim[:3] if first or integer else self.function(eqn, eqn.prim)
+        return py.call(function, a, b)
 
     def select(self, eqn: Eqn) -> ast.expr:
         test, a, b = self.operands(eqn)

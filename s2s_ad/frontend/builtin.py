@@ -48,7 +48,7 @@ from s2s_ad.frontend.values import (
     is_number,
     is_scalar,
 )
-from s2s_ad.ir.core import Lit
+from s2s_ad.ir.core import FIRST, Lit
 
 
 @handles(builtins.len, boxes=True)
@@ -336,7 +336,10 @@ def _extreme(prim: str, fn: Any, reduction: str) -> None:
         if is_number(a) and is_number(b):
             return fn(a, b)
         dtype, weak = ar.result_dtype(cx, (a, b))
-        return ar.elementwise(cx, prim, (a, b), "i64" if dtype == "bool" else dtype, weak=weak)
+        if ar.KIND[dtype] != 2:
+            return ar.elementwise(cx, prim, (a, b), "i64" if dtype == "bool" else dtype, weak=weak)
+        atoms = [ar.convert(cx, v, dtype) for v in (a, b)]
+        return ar.value_of(cx, cx.emit(prim, *atoms, **{FIRST: True}), weak)
 
     handles(fn)(handler)
 

@@ -35,6 +35,9 @@ REVERSE = (ADJOINT, RECOMPUTED)
 #: A parameter of the additions and products that stand for NumPy's `sum` and `prod`: the order of
 #: the terms is nobody's, other than that of a sum which the user writes as a loop.
 ANY_ORDER = "any_order"
+#: A parameter of `maximum` and `minimum` that are Python's: the first operand, unless the second is
+#: more, or less. They part from NumPy's where one is nan.
+FIRST = "first"
 #: A parameter of `for`: the user has WISHED for a loop whose iterations run at the same time
 #: (prange), or it is PROVED that they may, or not proved (passes/parallel.py): the wish is DENIED.
 PARALLEL, WISHED, PROVED, DENIED = "parallel", "wished", "proved", "denied"

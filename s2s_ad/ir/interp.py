@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from s2s_ad.ir.core import PARALLEL, PROVED, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.core import FIRST, PARALLEL, PROVED, Atom, Eqn, Func, Lit, Region, Var
 from s2s_ad.ir.subscript import parse_subscript
 from s2s_ad.ir.types import DTYPES, Type
 
@@ -222,8 +222,16 @@ def _elementwise(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda eqn, *xs: f(*xs)
 
 
+def _extreme(f: Callable[..., Any], more: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(eqn: Eqn, x: Any, y: Any) -> Any:
+        return np.where(more(y, x), y, x)[()] if eqn.params.get(FIRST) else f(x, y)
+
+    return rule
+
+
 _RULES: dict[str, Callable[..., Any]] = {name: _elementwise(f) for name, f in _UFUNCS.items()}
 _RULES |= {
+    "maximum": _extreme(np.maximum, np.greater), "minimum": _extreme(np.minimum, np.less),
     "convert": lambda eqn, x: _cast(x, eqn.out.type),
     "full": _full,
     "empty": _empty,

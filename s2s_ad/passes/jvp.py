@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from s2s_ad.analysis.activity import loop_slots, varied
 from s2s_ad.errors import Loc, S2SError
 from s2s_ad.ir.build import Builder, number
-from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var, forget_roles
+from s2s_ad.ir.core import FIRST, TANGENT, Atom, Eqn, Func, Lit, Region, Var, forget_roles
 from s2s_ad.ops import Value, apply, broadcast_to, extents, same_shape
 from s2s_ad.rule import JVPS, LINEAR, PARTIALS, ZERO
 
@@ -191,7 +191,8 @@ def _chain_rule(eqn: Eqn, tangents: list[Value | None], context: Context) -> Val
     operands = [context.value(a) for a in (*eqn.ins, eqn.out)]
     factors: dict[Atom, Value | float] = {}
     values: dict[Atom, Value] = {}
-    for tangent, partial in zip(tangents, PARTIALS[eqn.prim]):
+    name = f"{FIRST} {eqn.prim}" if eqn.params.get(FIRST) else eqn.prim
+    for tangent, partial in zip(tangents, PARTIALS[name]):
         if tangent is None or partial is None:
             continue
         factor = partial(*operands)
