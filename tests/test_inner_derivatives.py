@@ -60,7 +60,7 @@ def newton_early(x, a):
 
 def leapfrog(q, p, k, steps):
     h = 0.05
-    force = grad(quartic)
+    force = grad(quartic, jit=False)  # compiled, it rounds as it likes
     p = p - 0.5 * h * force(q, k)
     for _ in range(steps):
         q = q + h * p
