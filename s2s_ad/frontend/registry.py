@@ -50,10 +50,12 @@ def handles(
 
 
 def find(fn: Any) -> Handler | None:
-    scipy = sys.modules.get("scipy.special")
-    if scipy is not None and SPECIAL:
-        FUNCTIONS.update({getattr(scipy, name): handler for name, handler in SPECIAL.items()})
-        SPECIAL.clear()
+    scipy = sys.modules.get("scipy.special") if SPECIAL else None
+    for name, handler in list(SPECIAL.items()) if scipy is not None else ():
+        function = getattr(scipy, name, None)  # another thread may be importing it
+        if function is not None:
+            FUNCTIONS[function] = handler
+            SPECIAL.pop(name, None)
     try:
         return FUNCTIONS.get(fn)
     except TypeError:  # not hashable

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import types
 from pathlib import Path
 
 import numpy as np
@@ -213,3 +214,19 @@ def test_the_import_is_light() -> None:
     loaded = set(done.stdout.split())
     assert "numpy" in loaded
     assert not {"numba", "llvmlite", "scipy"} & loaded
+
+
+def test_scipy_may_be_half_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread: what is not there yet is looked up again."""
+    from scipy import special
+
+    from s2s_ad.frontend import registry
+
+    def handler() -> None: ...
+
+    monkeypatch.setitem(registry.SPECIAL, "erf", handler)
+    monkeypatch.setitem(registry.FUNCTIONS, special.erf, None)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "scipy.special", types.ModuleType("half"))
+        assert registry.find(special.erf) is None and "erf" in registry.SPECIAL
+    assert registry.find(special.erf) is handler and "erf" not in registry.SPECIAL
