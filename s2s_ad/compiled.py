@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from s2s_ad import pipeline
 from s2s_ad.api_errors import OutputsError, OverlapError, ReadOnlyError, UpdateError
 from s2s_ad.backend.jit import compile_source, load_compiled
+from s2s_ad.backend.made import Made, Signature, made_once
 from s2s_ad.backend.module import emit_module
 from s2s_ad.backend.names import identifier
 from s2s_ad.ir.core import Func, Region
@@ -74,6 +75,12 @@ class Derived:
             count = len(self.program.captures)
             funcs = tuple(with_captures_last(f, count, len(self.params)) for f in funcs)
         return funcs
+
+    def asked(self) -> tuple:
+        """All that `funcs` depends on, besides the program's function: every field that does not
+        say what the user's values look like."""
+        own = (f.name for f in fields(self) if f.name not in ("program", "out", "wrt"))
+        return (len(self.program.captures), *(getattr(self, name) for name in own))
 
 
 def derive(
@@ -170,21 +177,22 @@ class Specialisation:
     def __init__(
         self,
         derived: Derived,
-        funcs: Sequence[Func],
+        signatures: Sequence[Signature],
         kernels: Sequence[Callable[..., Any]],
         jit: bool,
     ) -> None:
         self.derived, self.kernel = derived, kernels[0]
-        self.types = [p.type for p in funcs[0].params]
+        signature = signatures[0]
+        self.types = signature.params
         program = derived.program
         self.captures, self.guards = program.captures, program.guards
         self.writes, self.donated = program.writes, derived.donated
-        self.written = tuple(p for p, _ in funcs[0].mutated)
-        self.count = len(funcs[0].results) - len(self.written)
+        self.written = tuple(p for p, _ in signature.mutated)
+        self.count = len(signature.results) - len(self.written)
         if derived.mode == "vjp":
-            self.finish = _pullback_maker(derived, funcs, kernels[1], jit)
+            self.finish = _pullback_maker(derived, signatures, kernels[1], jit)
         else:
-            self.finish = _finisher(derived, funcs[0], jit)
+            self.finish = _finisher(derived, signature, jit)
         self.way: Any = None
         self._result = _result_of(self.finish, self.count, len(self.types))
 
@@ -307,16 +315,15 @@ def _result_of(finish: Finish, count: int, leaves: int) -> Callable[[Any, Any], 
     return writer.function("result", "r, a")
 
 
-def _finisher(derived: Derived, func: Func, jit: bool) -> Finish:
+def _finisher(derived: Derived, kernel: Signature, jit: bool) -> Finish:
     """What makes the user's result of what the kernel returns."""
-    written = {r for _, r in func.mutated}
-    results = [a.type for k, a in enumerate(func.results) if k not in written]
+    written = {r for _, r in kernel.mutated}
+    results = [kind for k, kind in enumerate(kernel.results) if k not in written]
     sources = derived.sources or (None,) * len(results)
-    params = [p.type for p in func.params]
 
     def finish(writer: Writer, names: Sequence[str], leaves: Sequence[str]) -> str:
         own = iter(zip(names, results))
-        items = (next(own) if s is None else (leaves[s], params[s]) for s in sources)
+        items = (next(own) if s is None else (leaves[s], kernel.params[s]) for s in sources)
         return writer.result(derived.out, items, jit)
 
     return finish
@@ -342,7 +349,9 @@ class _Backward:
     """The second half of a vjp: the structure of the value, and what gives the gradients for
     residuals, shapes of the value's leaves and a cotangent."""
 
-    def __init__(self, derived: Derived, back: Func, kernel: Callable[..., Any], jit: bool) -> None:
+    def __init__(
+        self, derived: Derived, back: Signature, kernel: Callable[..., Any], jit: bool
+    ) -> None:
         self.value, self.kernel = derived.program.out, kernel
         self.count = len(back.results)
         self.finish = _finisher(derived, back, jit)
@@ -374,11 +383,11 @@ class _Backward:
 
 
 def _pullback_maker(
-    derived: Derived, funcs: Sequence[Func], kernel: Callable[..., Any], jit: bool
+    derived: Derived, signatures: Sequence[Signature], kernel: Callable[..., Any], jit: bool
 ) -> Finish:
     """What makes (value, pullback) of what the forward kernel returns."""
-    ahead, back = funcs
-    types = [r.type for r in ahead.results]
+    ahead, back = signatures
+    types = ahead.results
     count = sum(1 for _ in leaf_specs(derived.program.out))
     plan = _Backward(derived, back, kernel, jit)
 
@@ -405,9 +414,15 @@ def specialise(
     """`derived`, taken through the pipeline and compiled (or, with `jit` false, only imported).
     With `vector`, loops call functions that the compiler can vectorise; with `fastmath`, it may
     compute what is equal but for rounding."""
-    funcs = derived.funcs(level, numpy=not jit)
-    text = emit_module(funcs, jit=jit, vector=vector and jit, fastmath=fastmath)
-    kernels = [compile_source(text, identifier(f.name), jit=jit) for f in funcs]
-    for kernel, func in zip(kernels, funcs):
-        load_compiled(kernel, [p.type for p in func.params])
-    return Specialisation(derived, funcs, kernels, jit)
+    settings = (level, jit, vector, fastmath)
+
+    def make() -> Made:
+        funcs = derived.funcs(level, numpy=not jit)
+        text = emit_module(funcs, jit=jit, vector=vector and jit, fastmath=fastmath)
+        return Made(text, tuple(map(Signature.of, funcs)))
+
+    made = made_once(derived.program.func, (*derived.asked(), *settings), make)
+    kernels = [compile_source(made.text, identifier(s.name), jit=jit) for s in made.signatures]
+    for kernel, signature in zip(kernels, made.signatures):
+        load_compiled(kernel, signature.params)
+    return Specialisation(derived, made.signatures, kernels, jit)

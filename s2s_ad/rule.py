@@ -19,6 +19,7 @@ the same functions.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ LINEAR: dict[str, tuple[int, ...]] = {}
 JVPS: dict[str, Rule] = {}
 TRANSPOSES: dict[str, Rule] = {}
 ZERO: set[str] = set()
+#: The primitives for which others than this package have declared something.
+DECLARED_BY_OTHERS: set[str] = set()
 
 
 class UnsupportedDerivativeError(S2SError):
@@ -43,16 +46,19 @@ class UnsupportedDerivativeError(S2SError):
 def partials(name: str, *functions: Rule | None, first: bool = False) -> None:
     """Declare the partial derivatives of an elementwise primitive; of Python's `max` and `min`,
     which are NumPy's with another rule for nan, with `first`."""
+    _note(name)
     PARTIALS[f"{FIRST} {name}" if first else name] = functions
 
 
 def linear(name: str, *operands: int) -> None:
     """Declare a primitive as linear in `operands` jointly; none given means in all of them."""
+    _note(name)
     LINEAR[name] = operands
 
 
 def jvp(name: str) -> Callable[[Rule], Rule]:
     """Declare the tangent of a primitive as a function."""
+    _note(name)
 
     def declare(f: Rule) -> Rule:
         JVPS[name] = f
@@ -63,6 +69,7 @@ def jvp(name: str) -> Callable[[Rule], Rule]:
 
 def transpose(name: str) -> Callable[[Rule], Rule]:
     """Declare the transpose of a primitive."""
+    _note(name)
 
     def declare(f: Rule) -> Rule:
         TRANSPOSES[name] = f
@@ -73,9 +80,16 @@ def transpose(name: str) -> Callable[[Rule], Rule]:
 
 def zero(names: str) -> None:
     """Declare primitives whose derivative is zero (or which have no floating-point result)."""
+    _note(*names.split())
     ZERO.update(names.split())
 
 
 def load_rules() -> None:
     """Import the rules that come with the package."""
     import s2s_ad.rules  # noqa: F401
+
+
+def _note(*names: str) -> None:
+    """Remember for which primitives the caller's caller declares something, if that is not us."""
+    if not sys._getframe(2).f_globals.get("__name__", "").startswith("s2s_ad.rules."):
+        DECLARED_BY_OTHERS.update(names)

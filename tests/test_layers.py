@@ -23,7 +23,7 @@ ALLOWED = {
     "frontend": "ir instances errors",
     "analysis": "ir rule",
     "passes": "analysis rule ops ir errors",
-    "backend": "passes analysis ir errors",
+    "backend": "passes analysis rule ir errors",
     "api_errors": "errors",
     "trees": "api_errors instances ir",
     "pipeline": "passes api_errors ir",

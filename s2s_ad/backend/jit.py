@@ -1,4 +1,4 @@
-"""From source text to a callable, by way of a file in a private cache directory.
+"""From source text to a callable, by way of a file in the cache directory.
 
 The file makes tracebacks, pdb, profilers and numba's on-disk cache work on generated code. It is
 named by the hash of its text and of the versions involved, written atomically, and checked before
@@ -9,48 +9,25 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import platform
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from importlib import machinery, metadata, util
+from importlib import machinery, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from s2s_ad.backend.cache import private_dir, versions, write
 from s2s_ad.backend.expr import PRANGE
 from s2s_ad.backend.threads import wait_briefly
-from s2s_ad.errors import S2SError
 from s2s_ad.ir.types import DTYPES, Type
 
 #: Files with what compiled text calls.
 NATIVE = ("blas", "copies", "memory", "vecmath")
 _lock = threading.Lock()
-
-
-class CacheError(S2SError):
-    """The cache directory cannot be used: not writable, or not the user's own."""
-
-    code = "S2S601"
-
-
-def cache_dir() -> Path:
-    """The directory of generated modules: `$S2S_AD_CACHE_DIR`, or one in the user's cache."""
-    chosen = os.environ.get("S2S_AD_CACHE_DIR")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "s2s_ad"
 
 
 def compile_source(
@@ -138,23 +115,18 @@ def load_module(source: str, filename: str | None = None) -> ModuleType:
     with _lock:
         if module_name in sys.modules:
             return sys.modules[module_name]
-        path = Path(filename) if filename is not None else _private(cache_dir())
-        if filename is None:
-            path = path / f"{module_name}.py"
-        _write(path, source)
+        path = Path(filename) if filename is not None else private_dir() / f"{module_name}.py"
+        write(path, source)
         return _import(module_name, path, source)
 
 
 def _digest(source: str) -> str:
-    versions = (
+    around = (
         _vector_functions(source),
         _own_lowering() if "from s2s_ad.backend." in source else "",
-        _numba_version(),
-        np.__version__,
-        sys.implementation.name,
-        platform.python_version(),
+        *versions(),
     )
-    return hashlib.sha256("\0".join((source, *versions)).encode()).hexdigest()
+    return hashlib.sha256("\0".join((source, *around)).encode()).hexdigest()
 
 
 def _vector_functions(source: str) -> str:
@@ -171,57 +143,6 @@ def _own_lowering() -> str:
     """The files that say what compiled text calls: it becomes a part of its machine code."""
     files = [Path(__file__).with_name(f"{name}.py") for name in NATIVE]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
-@functools.cache
-def _numba_version() -> str:
-    try:
-        return metadata.version("numba")
-    except metadata.PackageNotFoundError:
-        return "none"
-
-
-def _private(directory: Path) -> Path:
-    """`directory`, made readable and writable by this user alone."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if hasattr(os, "getuid"):
-            if directory.stat().st_uid != os.getuid():
-                raise CacheError(
-                    f"the cache directory {directory} belongs to another user",
-                    advice="set S2S_AD_CACHE_DIR to a directory of your own",
-                )
-            directory.chmod(0o700)
-    except OSError as error:
-        raise CacheError(
-            f"the cache directory {directory} cannot be used: {error}",
-            advice="set S2S_AD_CACHE_DIR to a directory that you can write to",
-        ) from error
-    return directory
-
-
-def _write(path: Path, source: str) -> None:
-    """Put `source` at `path`, whole or not at all; a file that is already right is left alone, so
-    that numba's cache, which goes by its time stamp, stays valid."""
-    data = source.encode()
-    try:
-        if path.read_bytes() == data:
-            return
-    except OSError:
-        pass
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise CacheError(
-            f"cannot write {path}: {error}",
-            advice="set S2S_AD_CACHE_DIR to a directory that you can write to",
-        ) from error
 
 
 class _Loader(machinery.SourceFileLoader):

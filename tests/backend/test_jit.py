@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2s_ad.backend.jit import CacheError, cache_dir, compile_source, load_module
+from s2s_ad.backend.cache import CacheError, cache_dir
+from s2s_ad.backend.jit import compile_source, load_module
 from s2s_ad.backend.module import emit_module
 from s2s_ad.ir.text import parse
 from s2s_ad.passes.inplace import inplace
