@@ -169,10 +169,13 @@ def _leaves(node: gast.AST, in_loop: bool) -> bool:
         return True
     if isinstance(node, (gast.Break, gast.Continue)):
         return not in_loop
-    if isinstance(node, SCOPES):
+    if isinstance(node, (*SCOPES, gast.expr)):
         return False
-    inner = in_loop or isinstance(node, (gast.For, gast.While))
-    return any(_leaves(child, inner) for child in gast.iter_child_nodes(node))
+    if isinstance(node, (gast.For, gast.While)):
+        return any(_leaves(s, True) for s in node.body) or any(
+            _leaves(s, in_loop) for s in node.orelse
+        )
+    return any(_leaves(child, in_loop) for child in gast.iter_child_nodes(node))
 
 
 def has_break(loop: gast.AST) -> bool:
@@ -183,6 +186,6 @@ def has_break(loop: gast.AST) -> bool:
 def _breaks(node: gast.AST) -> bool:
     if isinstance(node, gast.Break):
         return True
-    if isinstance(node, (*SCOPES, gast.For, gast.While)):
-        return any(_breaks(s) for s in getattr(node, "orelse", []))
+    if isinstance(node, (*SCOPES, gast.expr, gast.For, gast.While)):
+        return any(_breaks(s) for s in getattr(node, "orelse", ()))
     return any(_breaks(child) for child in gast.iter_child_nodes(node))

@@ -60,6 +60,14 @@ TEXTS: dict[str, tuple] = {
         (1.0, 9),
         (1.0, 2),
     ),
+    "else_leaves_the_outer_loop": (
+        "x, t",
+        "z = x[0]\nfor a in x:\n    if a > t:\n        z = a * 2\n        for b in x:\n"
+        "            if b > 5.0: break\n        else:\n            break\n    z = a * 3\nreturn z",
+        (V, 0.1),
+        (V + 6, 6.1),
+        (V, 50.0),
+    ),
     "while_true": (
         "x, n",
         "k = 0\nwhile True:\n    x = x * 0.5 + 1\n    k += 1\n    if k > n: break\n"
