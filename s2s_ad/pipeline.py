@@ -171,9 +171,10 @@ def run(
 
 
 def differentiated(mode: str, func: Func, wrt: tuple[int, ...], invert: bool = False) -> Funcs:
-    """`func` after the stage that differentiates it, to be a part of another function."""
+    """`func` after the stage that differentiates it, to be a part of another function: small before
+    that forgets what may be rounded freely."""
     after = "jvp" if mode == "jvp" else "transpose"
-    return run(func, mode, wrt, "array", after, invert)
+    return each(simplify, cse, simplify, dce)(run(func, mode, wrt, "array", after, invert))
 
 
 def _observe(name: str, funcs: Funcs, seconds: float) -> None:

@@ -71,12 +71,14 @@ def binary(left: ast.expr, op: type[ast.operator], right: ast.expr) -> ast.expr:
 
 def _negated(node: ast.expr) -> ast.expr | None:
     """What `node` is the negative of, where that is plain to see: `x` for `-x`, `x * y` for
-    `-x * y`. Signs are exact, so nothing is rounded differently."""
+    `-x * y` and `x * -y`. Signs are exact, so nothing is rounded differently."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return node.operand
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-        left = _negated(node.left)
-        return None if left is None else ast.BinOp(left, node.op, node.right)
+        if (left := _negated(node.left)) is not None:
+            return ast.BinOp(left, node.op, node.right)
+        if (right := _negated(node.right)) is not None:
+            return ast.BinOp(node.left, node.op, right)
     return None
 
 

@@ -17,18 +17,44 @@ the array and without its rounding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
-from s2s_ad.ir.core import ADJOINT, NO_PARAMS, PRIMAL, TANGENT, Atom, Eqn, Func, Region, Var
+from s2s_ad.ir.core import (
+    ADJOINT,
+    NO_PARAMS,
+    PRIMAL,
+    RECOMPUTED,
+    TANGENT,
+    Atom,
+    Eqn,
+    Func,
+    Region,
+    Var,
+)
 from s2s_ad.ir.prims import PRIMS
 
 #: A new buffer each: two of them may be written to separately.
 _FRESH = {"full", "empty", "copy", "grow", "store", "accum"}
+#: The same in either order, to the last bit.
+_COMMUTATIVE = {"add", "mul"}
 
 
 def cse(func: Func) -> Func:
-    """`func` with repeated pure equations merged into the first of them."""
-    return func.with_(body=_region(func.body, {}, {}, {}))
+    """`func` with repeated pure equations merged into the first of them. That is the program's, if
+    one of them is: what computes something of the program again is no derivative's to change."""
+    exact: set[Var] = set()
+    body = _region(func.body, {}, {}, {}, exact)
+    return func.with_(body=_as_written(body, exact) if exact else body)
+
+
+def _as_written(region: Region, exact: Set[Var]) -> Region:
+    """`region` with the equations that define `exact` as the program's."""
+    eqns = []
+    for e in region.eqns:
+        regions = tuple(_as_written(r, exact) for r in e.regions)
+        role = RECOMPUTED if e.role == ADJOINT and not exact.isdisjoint(e.outs) else e.role
+        eqns.append(e.with_(regions=regions, role=role) if regions or role != e.role else e)
+    return Region(region.params, tuple(eqns), region.results)
 
 
 def key_of(eqn: Eqn) -> tuple | None:
@@ -37,7 +63,8 @@ def key_of(eqn: Eqn) -> tuple | None:
         return None
     params = tuple(sorted((k, repr(v)) for k, v in eqn.params.items()))
     ins = tuple(a if isinstance(a, Var) else (repr(a.value), a.type) for a in eqn.ins)
-    return eqn.prim, ins, params, eqn.role == TANGENT
+    operands = frozenset(ins) if eqn.prim in _COMMUTATIVE else ins
+    return eqn.prim, operands, params, eqn.role == TANGENT
 
 
 def _multiple(eqn: Eqn, known: Mapping[tuple, Var], defs: Mapping[Var, Eqn]) -> Eqn:
@@ -66,6 +93,7 @@ def _region(
     known: Mapping[tuple, Var],
     names: dict[Var, Atom],
     defs: dict[Var, Eqn],
+    exact: set[Var],
 ) -> Region:
     known = dict(known)
 
@@ -75,14 +103,16 @@ def _region(
     eqns = []
     for eqn in region.eqns:
         ins = tuple(map(atom, eqn.ins))
-        regions = tuple(_region(r, known, names, defs) for r in eqn.regions)
+        regions = tuple(_region(r, known, names, defs, exact) for r in eqn.regions)
         if ins != eqn.ins or regions:
             eqn = eqn.with_(ins=ins, regions=regions)
         eqn = _multiple(eqn, known, defs)
         defs.update(dict.fromkeys(eqn.outs, eqn))
         key = key_of(eqn)
         if key is not None and key in known:
-            names[eqn.out] = known[key]
+            names[eqn.out] = first = known[key]
+            if eqn.role in (PRIMAL, RECOMPUTED) and first.type.is_float:
+                exact.add(first)
             continue
         if key is not None:
             known[key] = eqn.out

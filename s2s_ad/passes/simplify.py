@@ -221,25 +221,56 @@ def _neutral(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
     return None
 
 
+def _numbers(eqn: Eqn, defs: Definitions) -> Atom | None:
+    """Sums and products of literals, in derivatives."""
+    if not _is_free(eqn) or eqn.prim not in ("add", "sub", "mul") or eqn.out.type.is_array:
+        return None
+    if not all(isinstance(a, Lit) and type(a.value) is float for a in eqn.ins):
+        return None
+    return Lit(_FOLD[eqn.prim](*(a.value for a in eqn.ins)), eqn.out.type)
+
+
 def _factors(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
-    """0.5 * (2 * x) is x, for derivatives, whose rounding is free."""
-    if eqn.prim != "mul" or eqn.role not in (ADJOINT, TANGENT) or not eqn.out.type.is_float:
+    """0.5 * (2 * x) is x, -1 * x is -x, and 0.5 * x + 0.5 * x is x, for derivatives, whose rounding
+    is free."""
+    if not _is_free(eqn) or eqn.prim not in ("add", "mul", "neg"):
         return None
-    outer, x = _constant_factor(eqn)
-    inner = _definition(x, defs, "mul") if outer is not None else None
-    factor, rest = _constant_factor(inner) if inner is not None else (None, x)
-    if outer is None or factor is None or rest.type != eqn.out.type:
+    outer, x = _multiple(eqn)
+    if outer is None or x.type.dtype != eqn.out.type.dtype:
         return None
-    both = outer.value * factor.value
-    return rest if both == 1.0 else eqn.with_(ins=(rest, Lit(both, outer.type)))
+    inner = defs.get(x)
+    factor, rest = _multiple(inner) if inner is not None else (None, x)
+    if factor is not None and rest.type == eqn.out.type:
+        return _times(eqn, outer * factor, rest)
+    if outer == -1.0 and eqn.prim == "mul" and _keeps(eqn, x):
+        return eqn.with_(prim="neg", ins=(x,))
+    return None
 
 
-def _constant_factor(eqn: Eqn) -> tuple[Lit | None, Atom]:
-    """The constant of a product, and the other factor."""
-    a, b = eqn.ins
-    if isinstance(a, Lit):
-        return a, b
-    return (b, a) if isinstance(b, Lit) else (None, a)
+def _multiple(eqn: Eqn) -> tuple[float | None, Atom]:
+    """The constant of a product, and the other factor; -1 and 2 for -x and x + x."""
+    a, b = eqn.ins[0], eqn.ins[-1]
+    if eqn.prim == "mul" and isinstance(a, Lit) != isinstance(b, Lit):
+        number, other = (a, b) if isinstance(a, Lit) else (b, a)
+        return (number.value, other) if type(number.value) is float else (None, other)
+    if eqn.prim == "neg" and isinstance(a, Var):
+        return -1.0, a
+    if eqn.prim == "add" and a is b and isinstance(a, Var):
+        return 2.0, a
+    return None, a
+
+
+def _times(eqn: Eqn, factor: float, x: Atom) -> Atom | Eqn:
+    if factor == 1.0:
+        return x
+    if factor == -1.0:
+        return eqn.with_(prim="neg", ins=(x,))
+    return eqn.with_(prim="mul", ins=(x, Lit(factor, eqn.out.type.scalar)))
+
+
+def _is_free(eqn: Eqn) -> bool:
+    """True for arithmetic of a derivative."""
+    return eqn.role in (ADJOINT, TANGENT) and eqn.out.type.is_float
 
 
 def _signs(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
@@ -414,6 +445,7 @@ IDENTITIES: tuple[Identity, ...] = (
     _fold,
     _logic,
     _neutral,
+    _numbers,
     _factors,
     _signs,
     _offsets,

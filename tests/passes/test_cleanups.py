@@ -18,6 +18,7 @@ from s2s_ad.passes.transpose import grad, vjp
 from tests.passes.cases import CASES
 
 PASSES = {"simplify": simplify, "cse": cse, "dce": dce, "hoist": hoist}
+GOLDEN = {**PASSES, "simplify_numbers": simplify, "cse_orders": cse}
 BEFORE = {
     "simplify": """
 func f(x: f64[n], k: i64) {
@@ -50,6 +51,35 @@ func f(x: f64[n], k: i64) {
     yield g
   }
   return a, back, more, u
+}
+""",
+    "simplify_numbers": """
+func f(x: f64[n], y: f64) {
+  own: f64 = mul -1.0: f64, 9.81: f64
+  a: f64 = mul -1.0: f64, 9.81: f64 adjoint
+  b: f64 = neg y adjoint
+  c: f64 = mul a, b adjoint
+  d: f64 = add y, y adjoint
+  e: f64 = mul d, -0.5: f64 adjoint
+  g: f64 = mul y, 0.5: f64 adjoint
+  h: f64 = add g, g adjoint
+  k: f64 = neg g adjoint
+  l: f64[n] = mul x, -1.0: f64 tangent
+  m: f64 = mul y, -1.0: f64
+  return own, c, e, h, k, l, m
+}
+""",
+    "cse_orders": """
+func f(x: f64, y: f64) {
+  a: f64 = mul x, y
+  b: f64 = mul y, x
+  c: f64 = add y, 2.0: f64 adjoint
+  d: f64 = add 2.0: f64, y recomputed
+  e: f64 = sub x, y adjoint
+  g: f64 = sub y, x adjoint
+  h: f64 = mul y, y adjoint
+  k: f64 = mul y, x tangent
+  return a, b, c, d, e, g, h, k
 }
 """,
     "cse": """
@@ -110,9 +140,9 @@ func f(x: f64[n], h: f64, k: i64) {
 }
 
 
-@pytest.mark.parametrize("name", PASSES)
+@pytest.mark.parametrize("name", GOLDEN)
 def test_golden(name: str, golden) -> None:
-    after = show(verify(PASSES[name](verify(parse(BEFORE[name])))))
+    after = show(verify(GOLDEN[name](verify(parse(BEFORE[name])))))
     golden("ir", f"{name}.txt", BEFORE[name].lstrip() + "\n=== after " + name + "\n\n" + after)
 
 
