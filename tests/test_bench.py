@@ -49,7 +49,7 @@ def test_looped_form_is_the_same_program(label: str) -> None:
 
 
 def test_all_kernels_of_npbench_are_there() -> None:
-    assert len(list(labels("npbench"))) == 45
+    assert len(list(labels("npbench"))) == 47
 
 
 def test_a_run_compares_and_times(tmp_path) -> None:

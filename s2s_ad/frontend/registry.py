@@ -64,6 +64,8 @@ def find(fn: Any) -> Handler | None:
 
 def label(fn: Any) -> str:
     """A function's name, for messages."""
+    if isinstance(getattr(fn, "__self__", None), np.ufunc):
+        return f"{fn.__self__.__name__}.{fn.__name__}"
     return getattr(fn, "__name__", None) or type(fn).__name__
 
 
@@ -80,7 +82,7 @@ def invoke(
 
     def without_out(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         value = _invoke(cx, name, handler, args, kwargs)
-        return _as_numpy(cx, value) if _gives_numpy(fn) else value
+        return as_numpy(cx, value) if _gives_numpy(fn) else value
 
     return with_out(cx, fn, name, args, kwargs, without_out)
 
@@ -88,14 +90,15 @@ def invoke(
 def _gives_numpy(fn: Any) -> bool:
     """Whether the numbers that a function returns are NumPy's: np.hypot(0.5, 1) is an np.float64,
     which lifts single precision that it meets. (Results of math and len are Python's.)"""
-    numpy = isinstance(fn, np.ufunc) or (getattr(fn, "__module__", "") or "").startswith("numpy")
+    ufunc = isinstance(fn, np.ufunc) or isinstance(getattr(fn, "__self__", None), np.ufunc)
+    numpy = ufunc or (getattr(fn, "__module__", "") or "").startswith("numpy")
     return numpy and fn not in (np.shape, np.size, np.ndim, np.broadcast_shapes)
 
 
-def _as_numpy(cx: Context, value: Any) -> Any:
+def as_numpy(cx: Context, value: Any) -> Any:
     """Python numbers as NumPy's; booleans are the same for both."""
     if type(value) is tuple:
-        return tuple(_as_numpy(cx, v) for v in value)
+        return tuple(as_numpy(cx, v) for v in value)
     if isinstance(value, Var) and value in cx.weak:
         return cx.emit("convert", value, dtype=value.type.dtype)  # the argument itself stays weak
     if type(value) in (int, float, complex):

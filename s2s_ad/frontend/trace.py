@@ -11,7 +11,7 @@ from typing import Any
 
 from s2s_ad.errors import S2SError
 from s2s_ad.frontend import (
-    builtin,  # noqa: F401  (builtin to shaping fill the tables of what can be called)
+    builtin,  # noqa: F401  (builtin to ufuncs fill the tables of what can be called)
     calls,
     composite,  # noqa: F401
     elementary,  # noqa: F401
@@ -20,6 +20,7 @@ from s2s_ad.frontend import (
     linear,  # noqa: F401
     output,  # noqa: F401
     shaping,  # noqa: F401
+    ufuncs,  # noqa: F401
 )
 from s2s_ad.frontend.aliasing import IdentityNeeded, bring_up_to_date
 from s2s_ad.frontend.context import Capture, Context, Frame

@@ -36,7 +36,9 @@ from s2s_ad.ir.prims import PRIMS
 #: A new buffer each: two of them may be written to separately.
 _FRESH = {"full", "empty", "copy", "grow", "store", "accum"}
 #: The same in either order, to the last bit.
-_COMMUTATIVE = {"add", "mul"}
+_COMMUTATIVE = {"add", "mul", "eq", "ne"}
+#: The same as another, with the operands exchanged.
+_TURNED = {"gt": "lt", "ge": "le"}
 
 
 def cse(func: Func) -> Func:
@@ -63,6 +65,8 @@ def key_of(eqn: Eqn) -> tuple | None:
         return None
     params = tuple(sorted((k, repr(v)) for k, v in eqn.params.items()))
     ins = tuple(a if isinstance(a, Var) else (repr(a.value), a.type) for a in eqn.ins)
+    if eqn.prim in _TURNED:
+        return _TURNED[eqn.prim], ins[::-1], params, eqn.role == TANGENT
     operands = frozenset(ins) if eqn.prim in _COMMUTATIVE else ins
     return eqn.prim, operands, params, eqn.role == TANGENT
 

@@ -214,6 +214,18 @@ TEXTS: dict[str, tuple] = {
         "    if False else 0.0, np.logaddexp(x, 1.0), np.trace(np.outer(x, x)))",
         (V,),
     ),
+    "ufunc_methods": (
+        "x, A, n",
+        "return (np.add.outer(x, A), np.subtract.outer(A[0], 2.0), np.less.outer(x[:2], x),\n"
+        "    np.logaddexp.outer(x[:2], A[0]), np.multiply.outer(n, 0.5),\n"
+        "    np.maximum.outer(2.0, x), np.add.outer(x, n * 0.5),\n"
+        "    np.add.reduce(A), np.add.reduce(A, axis=None),\n"
+        "    np.multiply.reduce(A, 1, keepdims=True),\n"
+        "    np.maximum.reduce(A, axis=1), np.minimum.reduce(x), np.logical_and.reduce(A > 0),\n"
+        "    np.logical_or.reduce(x > 0), np.add.accumulate(A), np.add.accumulate(x))",
+        (V, A, 3),
+        (F32, A, 3),
+    ),
     "double_buffer_in_if": (
         "x, c",
         "y = np.zeros_like(x)\nif c > 0:\n    y[1:] = x[:-1]\n"

@@ -79,7 +79,12 @@ func f(x: f64, y: f64) {
   g: f64 = sub y, x adjoint
   h: f64 = mul y, y adjoint
   k: f64 = mul y, x tangent
-  return a, b, c, d, e, g, h, k
+  l: bool = lt x, y
+  m: bool = gt y, x
+  n: bool = gt x, y
+  o: bool = eq x, y
+  p: bool = eq y, x
+  return a, b, c, d, e, g, h, k, l, m, n, o, p
 }
 """,
     "cse": """

@@ -107,6 +107,14 @@ TABLE: dict[str, tuple] = {
     "chain": ("S, v", "return np.dot(S, S) @ (S.T @ v[:4])", SQUARE, V),
     "thin_products": ("a, b", "return a @ b", A[:, :1], B[:1, :]),
     "outer_trace": ("v, S", "return np.outer(v, v[:2]) * np.trace(S)", V, SQUARE),
+    "outer_sums": ("A, v", "return np.minimum(A, np.add.outer(A[:, 0], v)) * v.sum()", A, V),
+    "ufunc_methods": (
+        "A, v",
+        "return np.multiply.outer(v[:2], A).sum(axis=1) * np.maximum.reduce(A, axis=None)\\\n"
+        "    + np.add.accumulate(A)[1:3] * np.multiply.reduce(A, axis=1)[0]",
+        A,
+        V,
+    ),
     "quadratic_form": ("S, v", "return v[:4].dot(S).dot(v[:4])", SQUARE, V),
     "strided_product": ("A, B", "return A[::2, ::-1] @ B.T[:, 1:3]", A, B),
     "norm": ("v", "return np.linalg.norm(v) * v", V),
