@@ -17,7 +17,7 @@ the array and without its rounding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Hashable, Mapping, Sequence, Set
 
 from s2s_ad.ir.core import (
     ADJOINT,
@@ -59,16 +59,19 @@ def _as_written(region: Region, exact: Set[Var]) -> Region:
     return Region(region.params, tuple(eqns), region.results)
 
 
-def key_of(eqn: Eqn) -> tuple | None:
-    """Equal for equations that give equal values; None for one that must stay on its own."""
+def key_of(eqn: Eqn, ins: Sequence[Hashable] | None = None) -> tuple | None:
+    """Equal for equations that give equal values; None for one that must stay on its own. `ins`
+    stand for its operands, where these go by something else than their names."""
     if eqn.regions or eqn.prim in _FRESH or PRIMS[eqn.prim].kind == "effect":
         return None
+    if ins is None:
+        ins = [a if isinstance(a, Var) else (repr(a.value), a.type) for a in eqn.ins]
+    prim, operands = eqn.prim, tuple(ins)
+    if prim in _TURNED:
+        prim, operands = _TURNED[prim], operands[::-1]
     params = tuple(sorted((k, repr(v)) for k, v in eqn.params.items()))
-    ins = tuple(a if isinstance(a, Var) else (repr(a.value), a.type) for a in eqn.ins)
-    if eqn.prim in _TURNED:
-        return _TURNED[eqn.prim], ins[::-1], params, eqn.role == TANGENT
-    operands = frozenset(ins) if eqn.prim in _COMMUTATIVE else ins
-    return eqn.prim, operands, params, eqn.role == TANGENT
+    in_any_order = frozenset(operands) if prim in _COMMUTATIVE else operands
+    return prim, in_any_order, params, eqn.role == TANGENT
 
 
 def _multiple(eqn: Eqn, known: Mapping[tuple, Var], defs: Mapping[Var, Eqn]) -> Eqn:
@@ -94,12 +97,12 @@ def _is_constant(factor: Atom, rest: Atom, total: Eqn) -> bool:
 
 def _region(
     region: Region,
-    known: Mapping[tuple, Var],
+    known: dict[tuple, Var],
     names: dict[Var, Atom],
     defs: dict[Var, Eqn],
     exact: set[Var],
 ) -> Region:
-    known = dict(known)
+    own: list[tuple] = []  # what is known to this region, and to those inside
 
     def atom(a: Atom) -> Atom:
         return names.get(a, a) if isinstance(a, Var) else a
@@ -120,5 +123,8 @@ def _region(
             continue
         if key is not None:
             known[key] = eqn.out
+            own.append(key)
         eqns.append(eqn)
+    for key in own:
+        del known[key]
     return Region(region.params, tuple(eqns), tuple(map(atom, region.results)))

@@ -14,7 +14,7 @@ only one of the loops carries, the joined one carries as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from s2s_ad.analysis.integers import slots
@@ -56,8 +56,8 @@ def _region(region: Region) -> Region:
 
 
 class _Loops:
-    """The loops of a region, by what loops that compute the same have in common: their bounds, and
-    what a number that they carry starts from."""
+    """The loops of a region, by what loops that compute the same have in common: their bounds, what
+    a number that they carry starts from, and how an iteration makes the next one of it."""
 
     def __init__(self, eqns: Iterable[Eqn] = ()) -> None:
         self.known: dict[tuple, list[Eqn]] = {}
@@ -79,7 +79,23 @@ class _Loops:
     def keys(eqn: Eqn) -> set[tuple]:
         if not _plain(eqn):
             return set()
-        return {(eqn.ins[:3], s[0], s[1].type) for s in slots(eqn) if not s[1].type.is_array}
+        made = _fingerprints(eqn)
+        numbers = (s for s in slots(eqn) if not s[1].type.is_array)
+        return {(eqn.ins[:3], s[0], s[1].type, made.get(s[2], s[2])) for s in numbers}
+
+
+def _fingerprints(loop: Eqn) -> dict[Atom, Hashable]:
+    """What is equal for values that iterations of two loops compute from the same, in all that
+    their bodies define. (What loops inside give is one and the same here.)"""
+    (body,) = loop.regions
+    made: dict[Atom, Hashable] = {body.params[0]: "index"}
+    for init, param, _, _ in slots(loop):
+        if not param.type.is_array:
+            made[param] = (init, param.type)
+    for eqn in body.eqns:
+        key = key_of(eqn, [made.get(a, a) for a in eqn.ins])
+        made.update(dict.fromkeys(eqn.outs, hash(key) if key else eqn.prim))
+    return made
 
 
 def _plain(eqn: Eqn) -> bool:

@@ -102,6 +102,7 @@ class _Loop:
     free: frozenset[Var]
     kills: frozenset[Var]
     is_nest: bool
+    is_vector: bool  # which a nest would lose
 
     @property
     def body(self) -> Region:
@@ -127,9 +128,10 @@ def _loop(eqn: Eqn) -> _Loop | None:
     arrays = [a for a in eqn.ins[3:] if _is_array(a)]
     if not is_counted(*eqn.ins[:3]) or len(set(arrays)) < len(arrays):
         return None
-    is_nest = any(e.prim in ("for", "while") for e in walk(eqn.regions[0]))
-    free = frozenset(eqn_free_vars(eqn))
-    return _Loop(eqn, Accesses(eqn), free, frozenset(kills(eqn)), is_nest)
+    body, at = eqn.regions[0], Accesses(eqn)
+    is_nest = any(e.prim in ("for", "while") for e in walk(body))
+    free, killed = frozenset(eqn_free_vars(eqn)), frozenset(kills(eqn))
+    return _Loop(eqn, at, free, killed, is_nest, not is_nest and _is_vector(body, at))
 
 
 def _is_array(a: Atom) -> bool:
@@ -148,13 +150,23 @@ class _Joiner:
 
     def joined(self) -> Region:
         place = 0
+        nests: list[int] = []  # the places of those before, and of all loops before
+        loops: list[int] = []
         while place < len(self.eqns):
             self.equal.learn(self.eqns[place])
             second = self.loops.get(self.eqns[place])
-            behind = range(place - 1, -1, -1) if second else ()
-            earlier = (k for k in behind if self.eqns[k] in self.loops)
-            found = next((k for k in earlier if self.join(k, place)), None)
-            place = place + 1 if found is None else found  # the joined loop is behind that
+            found = None
+            if second is not None and (second.is_nest or not second.is_vector):
+                partners = loops if second.is_nest else nests  # one of the two is a nest
+                found = next((k for k in reversed(partners) if self.join(k, place)), None)
+                if found is None:
+                    loops.append(place)
+                    nests += [place] if second.is_nest else []
+            if found is None:
+                place += 1
+            else:  # the joined loop is behind that
+                place = found
+                nests, loops = ([k for k in some if k < place] for some in (nests, loops))
         return Region(self.region.params, tuple(self.eqns), self.region.results)
 
     def join(self, k: int, place: int) -> bool:
@@ -162,7 +174,7 @@ class _Joiner:
         first, second = self.loops[self.eqns[k]], self.loops[self.eqns[place]]
         if not self.same_bounds(first, second):
             return False
-        if _loses(first, second) or not self.by_rows(first, second):
+        if not self.by_rows(first, second):
             return False
         if not (_saves(first, second) or _repeats(first, second)):
             return False
@@ -237,13 +249,6 @@ def _meet(first: set[int] | None, second: set[int] | None) -> bool:
     return first is None or second is None or bool(first & second)
 
 
-def _loses(first: _Loop, second: _Loop) -> bool:
-    """True where vector code would be lost, or there is nothing but vector code."""
-    if not (first.is_nest or second.is_nest):
-        return True
-    return any(not loop.is_nest and _is_vector(loop) for loop in (first, second))
-
-
 def _saves(first: _Loop, second: _Loop) -> bool:
     """True where sharing the loop keeps rows in the cache."""
     outs = {v for v in first.eqn.outs if v.type.is_array}
@@ -264,12 +269,12 @@ def _loops(region: Region) -> int:
     return sum(e.prim == "for" for e in walk(region))
 
 
-def _is_vector(loop: _Loop) -> bool:
+def _is_vector(body: Region, at: Accesses) -> bool:
     """True for a loop that computes functions, several iterations at once: it picks no elements by
     indices that it reads or decides on."""
-    inner = list(walk(loop.body))
+    inner = list(walk(body))
     found = {out for e in inner if e.prim not in _AFFINE for out in e.outs}
-    places = [p for places in loop.at.places.values() for p in places]
+    places = [p for places in at.places.values() for p in places]
     if any(p is None or not found.isdisjoint(p) for p in places):
         return False
     return any(PRIMS[e.prim].elementwise and e.prim not in _SCALAR for e in inner)
