@@ -27,6 +27,7 @@ from s2s_ad.analysis.sharing import Sharing, loop_inits
 from s2s_ad.backend import source as py
 from s2s_ad.backend.expr import APART, BINARY, GROWN, PRANGE, PUT, Expressions, numpy_dtype
 from s2s_ad.backend.fold import fold
+from s2s_ad.backend.local import local
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.outline import PART, outline
 from s2s_ad.backend.scalars import numpy_scalars
@@ -88,7 +89,8 @@ def emit_parts(
     """What `emit` gives, with a long function in parts of about `size` nodes (`backend.outline`):
     the `def` statements of the parts, then of the function that calls them."""
     printer = _Printer(func, jit, vector, marked, native)
-    return list(map(printer.lines.printed, outline(printer.function(""), size)))
+    parts = outline(printer.function(""), size)
+    return list(map(printer.lines.printed, map(local, parts) if native else parts))
 
 
 class _Printer:

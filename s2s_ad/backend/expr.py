@@ -44,7 +44,7 @@ VECTOR_NAMES = {
 #: The functions of `backend.memory`, which make arrays and tell apart those that change places, of
 #: `backend.copies` and of `backend.blas`.
 APART, PUT, GROWN = "apart", "put", "grown"
-MEMORY_NAMES = (APART, "new_empty", "new_full", "new_zeros")
+MEMORY_NAMES = (APART, "local_empty", "local_zeros", "new_empty", "new_full", "new_zeros")
 COPY_NAMES, BLAS_NAMES = (GROWN, "new_copy", PUT), ("matmul",)
 
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.

@@ -36,10 +36,11 @@ origin it does not know it asks.
 
 from __future__ import annotations
 
-import functools
+import math
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ _MADV_HUGEPAGE = 14
 _WORD, _POINTER = cgutils.intp_t, cgutils.voidptr_t
 
 
-@functools.cache
+@cache
 def keep_freed_memory() -> None:
     """From now on up to 64 MB of freed memory stay with the process, where glibc is the C library;
     elsewhere nothing happens. A process does it once, before it compiles its first function.
@@ -93,6 +94,25 @@ def new_full(shape: Any, value: Any) -> np.ndarray:
     array([1, 1])
     """
     return np.full(shape, value)
+
+
+def local_empty(rows: int, columns: int | None = None) -> np.ndarray:
+    """np.empty, for a small array of known extents that does not leave the function that makes it
+    (`backend.local`): it is on the stack.
+
+    >>> local_empty(2, 3).shape
+    (2, 3)
+    """
+    return np.empty(rows if columns is None else (rows, columns))
+
+
+def local_zeros(rows: int, columns: int | None = None) -> np.ndarray:
+    """np.zeros, on the stack.
+
+    >>> local_zeros(2)
+    array([0., 0.])
+    """
+    return np.zeros(rows if columns is None else (rows, columns))
 
 
 # --- what numba makes of them --------------------------------------------------------------------
@@ -256,6 +276,46 @@ def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
     with cgutils.for_range(builder, made.nitems) as loop:
         builder.store(value, builder.gep(made.data, [loop.index]))
     return impl_ret_new_ref(context, builder, kind, made._getvalue())
+
+
+@type_callable(local_empty)
+@type_callable(local_zeros)
+def _(context: Any) -> Callable[..., Any]:
+    def typer(rows: Any, columns: Any = None) -> Any:
+        shape = [size for size in (rows, columns) if size is not None]
+        known = all(isinstance(size, types.IntegerLiteral) for size in shape)
+        return types.Array(types.float64, len(shape), "C") if known else None
+
+    return typer
+
+
+def _on_stack(
+    context: Any, builder: ir.IRBuilder, signature: Any, args: Any, clear: bool = False
+) -> Any:
+    """An array whose memory is the function's, once for all iterations of a loop around it."""
+    from numba.np.arrayobj import make_array, populate_array
+
+    kind, extents = signature.return_type, [size.literal_value for size in signature.args]
+    scalar = context.get_data_type(kind.dtype)
+    item, count = context.get_abi_sizeof(scalar), math.prod(extents)
+    memory = cgutils.alloca_once(builder, ir.ArrayType(scalar, count))
+    if clear:
+        cgutils.memset(builder, memory, _WORD(item * count), 0)
+    array = make_array(kind)(context, builder)
+    populate_array(
+        array,
+        data=builder.bitcast(memory, scalar.as_pointer()),
+        shape=list(map(_WORD, extents)),
+        strides=[_WORD(item * math.prod(extents[k + 1 :])) for k in range(len(extents))],
+        itemsize=item,
+        meminfo=None,  # nobody counts references to it
+    )
+    return array._getvalue()
+
+
+for _axes in ([types.IntegerLiteral], [types.IntegerLiteral] * 2):
+    lower_builtin(local_empty, *_axes)(_on_stack)
+    lower_builtin(local_zeros, *_axes)(partial(_on_stack, clear=True))
 
 
 @type_callable(apart)

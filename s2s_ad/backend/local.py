@@ -1,0 +1,80 @@
+"""Small arrays that never leave a function live on its stack.
+
+    k = new_empty(2)                            k = local_empty(2)
+    for i in range(n):                          for i in range(n):
+        k[0] = v                       ──▶          k[0] = v
+        k[1] = x - v * v                            k[1] = x - v * v
+        s += k[0] * k[1]                            s += k[0] * k[1]
+
+LLVM sees all that happens to such memory: it unrolls loops over it, and keeps its elements in
+registers. (The state of an ODE as an array of two: a gradient by RK4 takes two thirds of the time.)
+
+An array leaves a function where a name of it may: where it is returned, assigned to another name,
+sliced, or given to what might keep it.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from s2s_ad.backend.expr import PRANGE
+
+#: Elements of an array that is small.
+SMALL = 16
+_MADE = {"new_empty": "local_empty", "new_zeros": "local_zeros"}
+#: Functions that do not keep the arrays that they are given.
+_READ = ("put", "new_copy", "matmul")
+
+
+def local(function: ast.FunctionDef) -> ast.FunctionDef:
+    """`function`, with its small arrays on the stack."""
+    if any(isinstance(node, ast.Name) and node.id == PRANGE for node in ast.walk(function)):
+        return function  # iterations run in functions of their own
+    made = dict(_made(function))
+    nodes = list(ast.walk(function))
+    names = Counter(node.id for node in nodes if isinstance(node, ast.Name))
+    stays = Counter(name for node in nodes for name in _stays(node, made))
+    for name, (call, shape) in made.items():
+        if names[name] == stays[name] + 1:  # its assignment
+            call.func = ast.Name(_MADE[call.func.id], ast.Load())
+            call.args = [ast.Constant(size) for size in shape]
+    return function
+
+
+def _made(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[ast.Call, Sequence[int]]]]:
+    """The names that arrays of few numbers are assigned to, with the calls that make these."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            call = node.value
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                shape = _shape(call) if call.func.id in _MADE else None
+                if shape is not None and len(shape) <= 2 and math.prod(shape) <= SMALL:
+                    yield node.targets[0].id, (call, shape)
+
+
+def _shape(call: ast.Call) -> list[int] | None:
+    """The extents of an array of doubles, where they are known."""
+    if len(call.args) != 1 or call.keywords:
+        return None
+    sizes = call.args[0].elts if isinstance(call.args[0], ast.Tuple) else call.args
+    found = [size.value for size in sizes if isinstance(size, ast.Constant)]
+    known = len(found) == len(sizes) and all(type(size) is int and size > 0 for size in found)
+    return found if known else None
+
+
+def _stays(node: ast.AST, made: dict[str, tuple[ast.Call, Sequence[int]]]) -> Iterator[str]:
+    """The names in `made` that `node` uses without letting their arrays go."""
+    used: Sequence[ast.AST] = ()
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        _, shape = made.get(node.value.id, (None, ()))
+        if len(index) == len(shape) and not any(isinstance(i, ast.Slice) for i in index):
+            used = [node.value]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _READ:
+        used = node.args
+    elif isinstance(node, ast.Attribute) and node.attr == "shape":
+        used = [node.value]
+    yield from (n.id for n in used if isinstance(n, ast.Name) and n.id in made)
