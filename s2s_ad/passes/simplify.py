@@ -236,7 +236,9 @@ def _factors(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
     if not _is_free(eqn) or eqn.prim not in ("add", "mul", "neg"):
         return None
     outer, x = _multiple(eqn)
-    if outer is None or x.type.dtype != eqn.out.type.dtype:
+    if outer is None:
+        return _halves_and_doubles(eqn, defs)
+    if x.type.dtype != eqn.out.type.dtype:
         return None
     inner = defs.get(x)
     factor, rest = _multiple(inner) if inner is not None else (None, x)
@@ -258,6 +260,19 @@ def _multiple(eqn: Eqn) -> tuple[float | None, Atom]:
     if eqn.prim == "add" and a is b and isinstance(a, Var):
         return 2.0, a
     return None, a
+
+
+def _halves_and_doubles(eqn: Eqn, defs: Definitions) -> Eqn | None:
+    """(0.5 * x) * (2 * y) is x * y: the derivative of a root meets that of a square."""
+    made = [defs.get(a) for a in eqn.ins]
+    if eqn.prim != "mul" or None in made:
+        return None
+    (one, x), (other, y) = map(_multiple, made)
+    if one is None or other is None or one * other != 1.0:
+        return None
+    if any(v.type != a.type for v, a in zip((x, y), eqn.ins)):
+        return None
+    return eqn.with_(ins=(x, y))
 
 
 def _times(eqn: Eqn, factor: float, x: Atom) -> Atom | Eqn:

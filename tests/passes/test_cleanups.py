@@ -66,7 +66,10 @@ func f(x: f64[n], y: f64) {
   k: f64 = neg g adjoint
   l: f64[n] = mul x, -1.0: f64 tangent
   m: f64 = mul y, -1.0: f64
-  return own, c, e, h, k, l, m
+  o: f64[n] = mul x, 2.0: f64
+  p: f64[n] = mul o, g adjoint
+  q: f64[n] = mul o, g
+  return own, c, e, h, k, l, m, p, q
 }
 """,
     "cse_orders": """
