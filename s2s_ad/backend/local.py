@@ -22,8 +22,8 @@ from collections.abc import Iterator, Sequence
 
 from s2s_ad.backend.expr import PRANGE
 
-#: Elements of an array that is small.
-SMALL = 16
+#: Elements of an array that is small, and of all those of a function: threads have small stacks.
+SMALL, ALL = 16, 4096
 _MADE = {"new_empty": "local_empty", "new_zeros": "local_zeros"}
 #: Functions that do not keep the arrays that they are given.
 _READ = ("put", "new_copy", "matmul")
@@ -31,14 +31,17 @@ _READ = ("put", "new_copy", "matmul")
 
 def local(function: ast.FunctionDef) -> ast.FunctionDef:
     """`function`, with its small arrays on the stack."""
-    if any(isinstance(node, ast.Name) and node.id == PRANGE for node in ast.walk(function)):
-        return function  # iterations run in functions of their own
-    made = dict(_made(function))
     nodes = list(ast.walk(function))
+    if any(isinstance(n, ast.With) or isinstance(n, ast.Name) and n.id == PRANGE for n in nodes):
+        return function  # iterations, and what is left to Python, run elsewhere
+    made = dict(_made(function))
     names = Counter(node.id for node in nodes if isinstance(node, ast.Name))
     stays = Counter(name for node in nodes for name in _stays(node, made))
+    room = ALL
     for name, (call, shape) in made.items():
-        if names[name] == stays[name] + 1:  # its assignment
+        size = math.prod(shape)
+        if names[name] == stays[name] + 1 and size <= room:  # one assignment
+            room -= size
             call.func = ast.Name(_MADE[call.func.id], ast.Load())
             call.args = [ast.Constant(size) for size in shape]
     return function
@@ -47,12 +50,14 @@ def local(function: ast.FunctionDef) -> ast.FunctionDef:
 def _made(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[ast.Call, Sequence[int]]]]:
     """The names that arrays of few numbers are assigned to, with the calls that make these."""
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            call = node.value
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target, call = node.targets[0], node.value
+            if not isinstance(target, ast.Name):
+                continue
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
                 shape = _shape(call) if call.func.id in _MADE else None
                 if shape is not None and len(shape) <= 2 and math.prod(shape) <= SMALL:
-                    yield node.targets[0].id, (call, shape)
+                    yield target.id, (call, shape)
 
 
 def _shape(call: ast.Call) -> list[int] | None:

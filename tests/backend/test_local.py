@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from s2s_ad import grad, value_and_grad
-from s2s_ad.backend.local import SMALL, local
+from s2s_ad.backend.local import ALL, SMALL, local
 from s2s_ad.backend.memory import local_empty, local_zeros
 from s2s_ad.backend.module import emit_module
 
@@ -31,6 +31,7 @@ LEAVES = {
     "returned": "k = new_empty(2)\nk[0] = x\nreturn k",
     "in a tuple": "k = new_empty(2)\nz = (x, k)\nreturn z[0]",
     "another name": "k = new_empty(2)\nz = k\nreturn z[0]",
+    "two names": "z = k = new_empty(2)\nz[0] = k[0]\nreturn k[0]",
     "changes places": "k = new_empty(2)\nfor i in range(n):\n    k, y = y, k\nreturn k[0]",
     "apart": "k = new_empty(2)\nk = apart(k)\nreturn k[0]",
     "a slice": "k = new_empty(4)\nz = k[1:]\nreturn z",
@@ -43,6 +44,7 @@ LEAVES = {
     "large": f"k = new_empty({SMALL + 1})\nk[0] = x\nreturn k[0]",
     "three axes": "k = new_empty((2, 2, 2))\nk[0, 0, 0] = x\nreturn k[0, 0, 0]",
     "empty": "k = new_zeros(0)\nreturn k.shape[0]",
+    "left to Python": "k = new_empty(2)\nwith uncompiled():\n    print(k[0])\nreturn k[0]",
     "in parallel": "k = new_empty(2)\nfor i in prange(2):\n    k[i] = x\nreturn k[0]",
 }
 
@@ -56,6 +58,12 @@ def test_what_stays(name: str) -> None:
 @pytest.mark.parametrize("name", LEAVES)
 def test_what_leaves(name: str) -> None:
     assert "local_" not in after(LEAVES[name])
+
+
+def test_stacks_are_small() -> None:
+    many = 2 * ALL // SMALL
+    found = after("\n".join(f"k{i} = new_empty({SMALL})\nk{i}[0] = x" for i in range(many)))
+    assert found.count("local_empty") == found.count("new_empty") == many // 2
 
 
 @numba.njit
