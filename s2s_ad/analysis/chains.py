@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from s2s_ad.analysis.extents import version_before, written_base
+from s2s_ad.analysis.fresh import fresh
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.core import Atom, Eqn, Var
 
@@ -20,12 +21,14 @@ from s2s_ad.ir.core import Atom, Eqn, Var
 class Chain:
     """The versions of one variable (or of those that a loop swaps), and the writes between them.
     `following` gives the equations that go on from a version; `ends` are versions that nothing goes
-    on from: there is nothing to put them back from."""
+    on from: there is nothing to put them back from. What the writes in `fresh` overwrite is read by
+    nobody: they stay."""
 
     versions: frozenset[Var]
     writes: tuple[Eqn, ...]
     ends: frozenset[Var]
     following: Mapping[Var, Sequence[Eqn]]
+    fresh: frozenset[Eqn] = frozenset()
 
 
 def chains(program: Program) -> list[Chain]:
@@ -42,7 +45,8 @@ def chains(program: Program) -> list[Chain]:
         in_loop = any(program.home[w.out].depth for w in own)
         if in_loop and _reversible(program, versions, groups):
             ends = frozenset(v for v in versions if v not in groups.continued and v not in passed)
-            found.append(Chain(frozenset(versions), own, ends, groups.continued))
+            stay = fresh(program, frozenset(versions), own)
+            found.append(Chain(frozenset(versions), own, ends, groups.continued, stay))
     return found
 
 

@@ -37,12 +37,13 @@ Needs = dict[Var, int]  # variable -> the last position, in its region, at which
 @dataclass
 class Plan:
     """`saved` lists, for every scope, the variables that are saved; `restored` are the versions of
-    arrays that are put back; `again` holds the bodies of the loops that are run again, and which of
-    their results are asked for; `rounded` says that what is put back may differ by rounding; `cost`
-    is an estimate in bytes."""
+    arrays that are put back, but for the writes `fresh`, which stay; `again` holds the bodies of
+    the loops that are run again, and which of their results are asked for; `rounded` says that what
+    is put back may differ by rounding; `cost` is an estimate in bytes."""
 
     saved: dict[Node, list[Var]] = field(default_factory=dict)
     restored: frozenset[Var] = frozenset()
+    fresh: frozenset[Eqn] = frozenset()
     again: dict[Node, set[Var]] = field(default_factory=dict)
     rounded: bool = False
     cost: float = 0.0
@@ -88,7 +89,9 @@ class _Planner:
             self._need(v, position)
         self.order = {v: k for k, v in enumerate(program.home)}
         self.chain_of = {v: c for c in restored for v in c.versions}
-        self.plan = Plan(restored=frozenset(self.chain_of), again={n: set() for n in again})
+        stay = frozenset(w for c in restored for w in c.fresh)
+        restores = {"restored": frozenset(self.chain_of), "fresh": stay}
+        self.plan = Plan(**restores, again={n: set() for n in again})
         undone = (w for c in restored for w in c.writes if w in program.undo)
         self.plan.rounded = any(w.out.type.is_float for w in undone)
 

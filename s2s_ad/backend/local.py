@@ -18,7 +18,7 @@ from __future__ import annotations
 import ast
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from s2s_ad.backend.expr import PRANGE
 
@@ -34,22 +34,31 @@ def local(function: ast.FunctionDef) -> ast.FunctionDef:
     nodes = list(ast.walk(function))
     if any(isinstance(n, ast.With) or isinstance(n, ast.Name) and n.id == PRANGE for n in nodes):
         return function  # iterations, and what is left to Python, run elsewhere
-    made = dict(_made(function))
+    made: dict[str, list[_Made]] = {}
+    for name, one in _made(nodes):
+        made.setdefault(name, []).append(one)
     names = Counter(node.id for node in nodes if isinstance(node, ast.Name))
-    stays = Counter(name for node in nodes for name in _stays(node, made))
+    ranks = {name: {len(shape) for _, shape in every} for name, every in made.items()}
+    axes = {name: rank.pop() for name, rank in ranks.items() if len(rank) == 1}
+    stays = Counter(name for node in nodes for name in _stays(node, axes))
     room = ALL
-    for name, (call, shape) in made.items():
-        size = math.prod(shape)
-        if names[name] == stays[name] + 1 and size <= room:  # one assignment
+    for name, every in made.items():
+        size = sum(math.prod(shape) for _, shape in every)
+        if names[name] == stays[name] + len(every) and size <= room:
             room -= size
-            call.func = ast.Name(_MADE[call.func.id], ast.Load())
-            call.args = [ast.Constant(size) for size in shape]
+            for call, shape in every:
+                call.func = ast.Name(_MADE[call.func.id], ast.Load())
+                call.args = [ast.Constant(extent) for extent in shape]
     return function
 
 
-def _made(function: ast.FunctionDef) -> Iterator[tuple[str, tuple[ast.Call, Sequence[int]]]]:
+#: The call that makes an array, and its extents.
+_Made = tuple[ast.Call, Sequence[int]]
+
+
+def _made(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, _Made]]:
     """The names that arrays of few numbers are assigned to, with the calls that make these."""
-    for node in ast.walk(function):
+    for node in nodes:
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target, call = node.targets[0], node.value
             if not isinstance(target, ast.Name):
@@ -70,16 +79,16 @@ def _shape(call: ast.Call) -> list[int] | None:
     return found if known else None
 
 
-def _stays(node: ast.AST, made: dict[str, tuple[ast.Call, Sequence[int]]]) -> Iterator[str]:
-    """The names in `made` that `node` uses without letting their arrays go."""
+def _stays(node: ast.AST, axes: Mapping[str, int]) -> Iterator[str]:
+    """The names in `axes` that `node` uses without letting their arrays, of so many axes, go."""
     used: Sequence[ast.AST] = ()
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        _, shape = made.get(node.value.id, (None, ()))
-        if len(index) == len(shape) and not any(isinstance(i, ast.Slice) for i in index):
+        whole = len(index) == axes.get(node.value.id)
+        if whole and not any(isinstance(i, ast.Slice) for i in index):
             used = [node.value]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _READ:
         used = node.args
     elif isinstance(node, ast.Attribute) and node.attr == "shape":
         used = [node.value]
-    yield from (n.id for n in used if isinstance(n, ast.Name) and n.id in made)
+    yield from (n.id for n in used if isinstance(n, ast.Name) and n.id in axes)

@@ -19,8 +19,9 @@ from s2s_ad.ir.subscript import is_element
 
 def with_logs(func: Func, chain: Chain, undo: Mapping[Eqn, int]) -> Func:
     """`func` with the overwritten value at hand before every write of `chain`. Those in `undo` need
-    no log; a factor that is to be divided by again is checked not to be zero."""
-    return func.with_(body=_region(func.body, set(chain.writes), undo))
+    no log (a factor that is to be divided by again is checked not to be zero), nor do those that
+    stay."""
+    return func.with_(body=_region(func.body, set(chain.writes) - chain.fresh, undo))
 
 
 def _region(region: Region, writes: set[Eqn], undo: Mapping[Eqn, int]) -> Region:

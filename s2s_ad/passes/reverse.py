@@ -294,6 +294,9 @@ class Reverse:
 
     def _put_back(self, eqn: Eqn) -> None:
         """Undo a write."""
+        if eqn in self.plan.fresh:
+            self.frame.env[eqn.ins[0]] = self.lookup(eqn.out)
+            return
         if eqn in self.program.undo:
             k = self.program.undo[eqn]
             others = tuple(map(self.lookup, (*eqn.ins[:k], *eqn.ins[k + 1 :])))
@@ -405,7 +408,9 @@ class Reverse:
         for (init, *_), out in zip(carried, outs):  # after: `init` may be captured as well
             self._add(init, out)
         rest = outs[len(carried) + len(captured) :]
-        self.frame.env.update((s[0], out) for s, out in zip(backs, rest))
+        for (init, _, result, _), out in zip(backs, rest):
+            if self.program.definition.get(result) not in self.plan.fresh:
+                self.frame.env[init] = out  # else it is not what it was
         self.frame.tops.update(zip(tops, rest[len(backs) :]))
 
     def _body(

@@ -217,6 +217,8 @@ def _inverted(
 def _needs(program: Program, restored: Sequence[Chain], seeds: Seeds) -> Needs:
     """What the reverse sweep asks for, found by running it."""
     versions = frozenset(v for c in restored for v in c.versions)
-    recorder = Reverse(program, Plan(restored=versions), None, Builder(role=ADJOINT))
+    stay = frozenset(w for c in restored for w in c.fresh)
+    plan = Plan(restored=versions, fresh=stay)
+    recorder = Reverse(program, plan, None, Builder(role=ADJOINT))
     recorder.run(seeds)
     return recorder.needs

@@ -24,6 +24,7 @@ STAYS = {
     "elements": "k = new_empty(2)\nk[0] = x\nk[1] += k[0] * k[n]\nreturn k[1]",
     "axes": "k = new_zeros((2, 3))\nput(k, x)\nreturn k[n, 0] + k.shape[1]",
     "in a loop": "for i in range(n):\n    k = new_zeros(3)\n    k[i] += x\n    x = k[0]\nreturn x",
+    "two arrays": "k = new_empty(2)\nk[0] = x\nx = k[0]\nk = new_zeros(3)\nreturn k[n] + x",
     "copied": "k = new_empty(2)\nput(k, y)\nz = new_copy(k)\nput(y, k)\nreturn z",
     "a product": "k = new_empty((2, 2))\nput(k, y)\nreturn matmul(k, x)",
 }
@@ -39,7 +40,8 @@ LEAVES = {
     "transposed": "k = new_empty((2, 2))\nz = k.T\nreturn z",
     "unknown calls": "k = new_empty(2)\nprint(k)\nz = other(k)\nreturn z[0]",
     "unknown extents": "k = new_empty(n)\nj = new_empty((2, n))\nreturn k[0] + j[0, 0]",
-    "two arrays": "k = new_empty(2)\nk = new_zeros(2)\nreturn k[0]",
+    "one of two arrays": "k = new_empty(2)\nk[0] = x\nk = new_zeros(n)\nreturn k[0]",
+    "a row of one": "k = new_empty(2)\nk = new_empty((2, 2))\nz = k[0]\nreturn z",
     "other numbers": "k = new_empty(2, dtype=np.bool_)\nj = new_full(2, x)\nreturn j[k[0]]",
     "large": f"k = new_empty({SMALL + 1})\nk[0] = x\nreturn k[0]",
     "three axes": "k = new_empty((2, 2, 2))\nk[0, 0, 0] = x\nreturn k[0, 0, 0]",

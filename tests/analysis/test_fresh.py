@@ -1,0 +1,213 @@
+"""Writes that need not be undone: which these are, and that all derivatives are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2s_ad import grad
+from s2s_ad.analysis.chains import chains
+from s2s_ad.analysis.program import Program
+from s2s_ad.specialise import Binder, program_of
+from tests.derivative_checks import Derivatives
+from tests.source_text import define
+
+X = np.array([0.3, 0.7, -0.4, 0.9, 0.2, 0.5])
+A = np.linspace(0.2, 0.9, 36).reshape(6, 6) + np.eye(6)
+
+#: (parameters, body, arguments): the reverse sweep reads what the loop has left
+STAYS = {
+    "trajectory": (
+        "y0, n",
+        "ys = np.zeros((n + 1, 2))\nys[0] = y0\nfor i in range(n):\n"
+        "    ys[i + 1] = ys[i] + 0.1 * np.array([ys[i, 1], -np.sin(ys[i, 0])])\nreturn ys * ys",
+        (X[:2], 4),
+    ),
+    "recurrence": (
+        "x",
+        "y = x.copy()\nfor i in range(2, len(x)):\n    y[i] = np.sin(y[i - 1]) * y[i - 2] * x[i]\n"
+        "return y",
+        (X,),
+    ),
+    "backwards": (
+        "x",
+        "y = x * x\nfor i in range(len(x) - 2, -1, -1):\n    y[i] = np.exp(-y[i + 1]) * x[i]\n"
+        "return y",
+        (X,),
+    ),
+    "all before": (
+        "x, k",
+        "y = np.zeros(len(x))\nfor i in range(len(x)):\n    s = x[i]\n    for j in range(i):\n"
+        "        s += k[j] * y[i - 1 - j] ** 2\n    y[i] = s\nreturn y",
+        (X, X[::-1].copy()),
+    ),
+    "forward substitution": (
+        "A, x",
+        "y = np.empty(len(x))\nfor i in range(len(x)):\n"
+        "    y[i] = (x[i] - A[i, :i] @ y[:i]) / A[i, i]\nreturn y",
+        (A, X),
+    ),
+    "backward substitution": (
+        "A, x",
+        "n = len(x)\ny = np.zeros(n)\nfor i in range(n - 1, -1, -1):\n"
+        "    y[i] = (x[i] - A[i, i + 1 :] @ y[i + 1 :]) / A[i, i]\nreturn y",
+        (A, X),
+    ),
+    "read after the write": (
+        "x",
+        "y = np.zeros((len(x) + 1, 2))\ny[0, 0] = 0.5\nfor i in range(len(x)):\n"
+        "    y[i + 1, 0] = np.sin(y[i, 0]) * x[i]\n    y[i + 1, 1] = y[i + 1, 0] ** 2 * y[i, 1]\n"
+        "return y",
+        (X,),
+    ),
+    "left early": (
+        "x",
+        "y = np.ones(len(x) + 1)\nfor i in range(len(x)):\n    y[i + 1] = y[i] * (0.5 + x[i])\n"
+        "    if y[i + 1] > 1.1:\n        break\nreturn y * y",
+        (X,),
+    ),
+    "changed afterwards": (
+        "x",
+        "y = x * 2\nfor i in range(1, len(x)):\n    y[i] = y[i - 1] ** 2 * x[i]\ny[2] *= y[3]\n"
+        "y[1] = 0.0\nreturn y * y",
+        (X,),
+    ),
+    "a number from before": (
+        "x",
+        "y = x * 2\na = y[3]\nfor i in range(1, len(x)):\n    y[i] = y[i - 1] ** 2 * a\n"
+        "return y * a",
+        (X,),
+    ),
+    "read before the loop": (
+        "x",
+        "y = x * x\ns = np.sum(y**3)\nfor i in range(1, len(x)):\n    y[i] = y[i - 1] ** 2 * s\n"
+        "return y",
+        (X,),
+    ),
+    "the beginning read meanwhile": (
+        "x",
+        "y = x.copy()\nfor i in range(1, len(x)):\n    y[i] = y[i - 1] ** 2 * x[i] * np.sum(x**2)\n"
+        "return y * np.sum(x**3)",
+        (X,),
+    ),
+    "a row from before": (
+        "A",
+        "B = A * A\nr = B[1:3]\nfor i in range(1, 6):\n    B[i] = B[i - 1] ** 2 * A[i]\n"
+        "return B * np.sum(r**2)",
+        (A,),
+    ),
+}
+#: … and where it must have what the loop has overwritten
+UNDONE = {
+    "the same element": (
+        "x",
+        "y = x * x\nfor i in range(len(x)):\n    y[i] = np.sin(y[i]) * x[i]\nreturn y",
+        (X,),
+    ),
+    "ahead": (
+        "x",
+        "y = x * x\nfor i in range(len(x) - 1):\n    y[i] = y[i] * y[i + 1] ** 2\nreturn y",
+        (X,),
+    ),
+    "behind in the other direction": (
+        "x",
+        "y = x * x\nfor i in range(len(x) - 1, 0, -1):\n    y[i] = y[i - 1] ** 2 * x[i]\nreturn y",
+        (X,),
+    ),
+    "from the end": (
+        "x",
+        "y = x * x\nfor i in range(len(x)):\n    y[i] = y[i - 1] ** 2 * x[i]\nreturn y",
+        (X,),
+    ),
+    "several sweeps": (
+        "x",
+        "y = x * x\nfor _ in range(2):\n    for i in range(1, len(x)):\n"
+        "        y[i] = y[i - 1] ** 2 * x[i]\nreturn y",
+        (X,),
+    ),
+    "all of it": (
+        "x",
+        "y = x * x\nfor i in range(1, len(x)):\n    y[i] = y[i - 1] ** 2 * np.sum(y**2)\nreturn y",
+        (X,),
+    ),
+    "a moving place": (
+        "x, k",
+        "y = x * x\nfor i in range(3):\n    y[k[i]] = y[k[i + 1]] ** 2 * x[i]\nreturn y",
+        (X, np.array([2, 1, 2, 3])),
+    ),
+    "a place that counts": (
+        "x",
+        "y, k = x * x, 1\nfor i in range(len(x) - 1):\n    y[k] = y[i] ** 2 * x[i]\n"
+        "    k = 5 - k if i > 1 else k + 1\nreturn y",
+        (X,),
+    ),
+    "rows that stay": (
+        "A",
+        "B = A * A\nfor i in range(1, 5):\n    B[2, i] = B[1, i - 1] ** 2 * B[2, 5 - i]\nreturn B",
+        (A,),
+    ),
+    "added to": (
+        "x",
+        "y = x * x\nfor i in range(1, len(x)):\n    y[i] += y[i - 1] ** 2\nreturn y * y",
+        (X,),
+    ),
+    "in a branch": (
+        "x",
+        "y = x * x\nfor i in range(1, len(x)):\n    if x[i] > 0.3:\n        y[i] = y[i - 1] ** 2\n"
+        "    y[0] = y[i] * y[0]\nreturn y",
+        (X,),
+    ),
+    "read before the write": (
+        "x",
+        "y = x * x\nfor i in range(1, len(x)):\n    t = y[i] ** 2\n    y[i] = y[i - 1] ** 2 * t\n"
+        "return y",
+        (X,),
+    ),
+    "two that change places": (
+        "x",
+        "y, z = x * x, x * 2\nfor i in range(1, len(x)):\n    z[i] = y[i - 1] ** 2 * x[i]\n"
+        "    y, z = z, y\nreturn y * z",
+        (X,),
+    ),
+}
+PROGRAMS = {**STAYS, **UNDONE}
+
+
+def function(name: str):
+    parameters, body, args = PROGRAMS[name]
+    text = f"def program({parameters}):\n" + "".join(f"    {x}\n" for x in body.splitlines())
+    return define(text, "program", f"fresh {name}"), args
+
+
+def stay(name: str) -> int:
+    """How many writes of a program need not be undone."""
+    fn, args = function(name)
+    binder = Binder(fn, (), None)
+    func = program_of(fn, binder.describe(binder.bind(args, {}))).func
+    return sum(len(chain.fresh) for chain in chains(Program(func)))
+
+
+@pytest.mark.parametrize("name", STAYS)
+def test_writes_that_stay(name: str) -> None:
+    assert stay(name) > 0
+
+
+@pytest.mark.parametrize("name", UNDONE)
+def test_writes_that_are_undone(name: str) -> None:
+    assert stay(name) == 0
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("level", ["array", "kernel"])
+def test_derivatives(name: str, level: str) -> None:
+    fn, args = function(name)
+    Derivatives(fn, jit=False, level=level).check(args)
+
+
+def test_a_trajectory_is_its_own_tape() -> None:
+    fn, args = function("trajectory")
+
+    def total(y0, n):
+        return np.sum(fn(y0, n))
+
+    assert "_tape" not in grad(total).source(*args)
