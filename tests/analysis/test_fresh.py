@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
-from s2s_ad import grad
+from s2s_ad import grad, jvp, vjp
 from s2s_ad.analysis.chains import chains
 from s2s_ad.analysis.program import Program
 from s2s_ad.specialise import Binder, program_of
@@ -211,3 +213,80 @@ def test_a_trajectory_is_its_own_tape() -> None:
         return np.sum(fn(y0, n))
 
     assert "_tape" not in grad(total).source(*args)
+
+
+# --- random sweeps over an array -----------------------------------------------------------------
+
+#: Ranges of which every place `i + c`, for -2 <= c <= 2, is in an array of 12 rows, and some that
+#: count from the end.
+RANGES = ("2, 10", "9, 1, -1", "2, 10, 2", "9, 1, -2", "2, n", "n - 1, 1, -1", "0, 4", "1, 7")
+
+
+def sweep(pick: random.Random) -> str:
+    """A function that sweeps over the rows of an array, reading and writing around the index."""
+
+    way = pick.choice(RANGES)
+    ahead = -1 if "-1" in way.split(",")[-1] or "-2" in way else 1
+
+    def at(side: int) -> str:
+        """A place on this side of the index, seen in the direction of the sweep; or on any."""
+        shift = pick.choice((0, 1, 2)) * side * ahead
+        shift = pick.choice((-1, 0, 1)) if pick.random() < 0.08 else shift
+        return f"i + {shift}" if shift > 0 else f"i - {-shift}" if shift else "i"
+
+    def read() -> str:
+        where = at(-1)
+        before = f"y[:{where}, 1]" if ahead > 0 else f"y[{where} + 1:, 1]"
+        forms = (
+            f"y[{where}, 0]",
+            f"y[{where}, 1]",
+            f"y[{where}] @ y[{at(-1)}]",
+            f"np.sum({before})",
+            f"np.sum(y[{where}:{at(-1)}] ** 2)",
+            "x[i]",
+        )
+        return pick.choice(forms)
+
+    def value() -> str:
+        return f"np.sin({read()}) * {read()} + 0.3 * x[i]"
+
+    lines = ["y = np.stack((x, x[::-1]), axis=1) * 0.7"]
+    lines += ["y[2] = y[1] * 2.0"] * pick.choice((0, 0, 1))
+    lines += ["s = np.sum(y[:, 0] ** 2)"] if pick.random() < 0.3 else ["s = 0.0"]
+    lines.append(f"for i in range({way}):")
+    if pick.random() < 0.2:
+        lines += ["    for j in range(i):", f"        s += y[i - 1 - j, 1] * y[{at(-1)}, 0]"]
+    for _ in range(pick.choice((1, 1, 2, 3))):
+        form = pick.choice(("y[{}, 0] = {}", "y[{}, 1] = {}", "y[{}] = ({}) * y[{}]", "s += {1}"))
+        lines.append("    " + form.format(at(1), value(), at(-1)))
+    if pick.random() < 0.2:
+        lines += ["    if s > 1.5:", "        break"]
+    lines += ["y[4] *= y[5]"] * pick.choice((0, 0, 1))
+    return "def program(x, n):\n" + "".join(f"    {line}\n" for line in lines) + "    return y, s\n"
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_random_sweeps(number: int) -> None:
+    """Both modes agree, and values are Python's."""
+    text = sweep(random.Random(number))
+    fn = define(text, "program", f"sweep {number}")
+    x = np.linspace(0.2, 0.8, 12) * np.cos(np.arange(12.0))
+    v = np.sin(np.arange(12.0) + 1.0)
+    (y, s), tangents = jvp(fn, wrt="x", jit=False)((x, 10), v)
+    found, pullback = vjp(fn, wrt="x", jit=False)(x, 10)
+    for one, other, plain in zip((y, s), found, fn(x, 10), strict=True):
+        np.testing.assert_allclose(one, plain, rtol=1e-12)
+        np.testing.assert_array_equal(one, other)
+    seeds = np.cos(np.arange(24.0)).reshape(12, 2), 0.7
+    forward = np.sum(seeds[0] * tangents[0]) + seeds[1] * tangents[1]
+    np.testing.assert_allclose(v @ pullback(seeds), forward, rtol=1e-9, err_msg=text)
+
+
+def test_random_sweeps_have_both_kinds() -> None:
+    kinds = []
+    for number in range(60):
+        fn = define(sweep(random.Random(number)), "program", f"sweep {number}")
+        binder = Binder(fn, (), None)
+        func = program_of(fn, binder.describe(binder.bind((X, 3), {}))).func
+        kinds.append(any(chain.fresh for chain in chains(Program(func))))
+    assert kinds.count(True) >= 10 and kinds.count(False) >= 10
