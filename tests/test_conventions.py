@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -140,3 +141,55 @@ def test_extremes_with_infinity_have_a_derivative(options: dict) -> None:
     below = grad(lambda x: np.minimum(x * x, -np.inf), **options)
     kept = grad(lambda x: np.maximum(x * x, -np.inf), **options)
     assert (above(1.0), below(2.0), kept(3.0)) == (0.0, 0.0, 6.0)
+
+
+def tiny_steps(x):
+    return (x * 1e-200) * 1e-200
+
+
+def huge_steps(x):
+    return (x * 1e200) * 1e200
+
+
+def huge_singles(x):
+    return (x * np.float32(1e25)) * np.float32(1e25)
+
+
+def over_both(x, a, b):
+    return (x / a) / b
+
+
+def tiny_and_huge(x, a, b):
+    for _ in range(4):
+        x = (x * a) * b
+    return x
+
+
+def weighted_logs(w, p, h):
+    total = 0.0
+    for i in range(p.shape[0]):
+        total += w[i] * (np.log(p[i]) + p[i] / h)
+    return total
+
+
+@pytest.mark.parametrize("options", [{"jit": False}, {}], ids=str)
+def test_rounding_is_free_and_the_range_of_numbers_is_not(options: dict) -> None:
+    """No product of constants, nor of factors in another order, nor a reciprocal, is 0, inf or nan
+    on the way to what is none of them."""
+    close = partial(pytest.approx, rel=1e-13, abs=0.0)
+    assert vjp(tiny_steps, wrt="x", **options)(1.0)[1](1e300) == close(1e-100)
+    assert jvp(huge_steps, **options)((1e-300,), (0.0,))[1] == 0.0
+    single, none = np.float32(1e-30), np.float32(0.0)
+    assert jvp(huge_singles, **options)((single,), (none,))[1] == 0.0
+    back = vjp(over_both, wrt="x", **options)(1.0, 1e200, 1e200)[1]
+    assert back(1e300) == close(1e-100)
+    assert vjp(tiny_and_huge, wrt="x", **options)(1.0, 1e-200, 1e200)[1](2.0) == close(2.0)
+
+
+@pytest.mark.parametrize("options", [{"jit": False}, {}], ids=str)
+def test_what_has_no_reciprocal_can_be_divided_by(options: dict) -> None:
+    w, p = np.array([0.0, 1e-10, 2.0]), np.array([1e-310, 2e-310, 0.5])
+    found = grad(weighted_logs, wrt="p", **options)(w, p, 4.0)
+    np.testing.assert_allclose(found, w / p + w / 4.0, rtol=1e-13)
+    small = grad(weighted_logs, wrt="p", **options)(w * 1e-20, p + 1.0, 1e-310)
+    np.testing.assert_allclose(small, w * 1e-20 / 1e-310, rtol=1e-13)

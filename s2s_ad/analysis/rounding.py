@@ -7,8 +7,15 @@
 What the program computes decides ties, and keeps what a compensated sum compensates, so it is
 computed as it is written, one rounding for each operation, and to the same bits when the reverse
 sweep computes it again. Tangents and cotangents decide nothing, and a person has written none of
-their operations: a compiler may divide by multiplying with a reciprocal, contract a product and a
-sum to one operation, and reorder.
+their operations: a compiler may contract a product and a sum to one operation, reorder sums, and
+divide by multiplying with a reciprocal. That pays where a loop computes the reciprocal once:
+
+    for i in range(n):
+        x_bar[i] = fdiv(y_bar[i], h)     # y_bar[i] * (1 / h)
+        z_bar[i] = y_bar[i] / z[i]       # as it stands
+
+Products keep their order. In another order they may leave the range of floats: 1e-200 * (1e-200 *
+1e300) is 1e-100, and (1e-200 * 1e-200) * 1e300 is 0.
 """
 
 from __future__ import annotations
@@ -24,8 +31,20 @@ _ARITHMETIC = ("add", "sub", "mul", "div", "accum")
 def free(func: Func) -> frozenset[Eqn]:
     """The arithmetic of tangents and cotangents, of single floats. Where a common subexpression is
     used by the program itself as well, it stays as it is written."""
-    exact = _exact(func.body)
+    exact = _exact(func.body) | set(_quotients(func.body, set(func.params)))
     return frozenset(e for e in walk(func.body) if _is_derivative(e) and e.out not in exact)
+
+
+def _quotients(region: Region, changing: set[Atom]) -> Iterator[Atom]:
+    """The results of divisions whose divisor may be another in each iteration of the innermost
+    loop; `changing` is what that loop has computed so far."""
+    for eqn in region.eqns:
+        if eqn.prim == "div" and eqn.ins[1] in changing:
+            yield eqn.out
+        for inner in eqn.regions:
+            loop = eqn.prim in ("for", "while")
+            yield from _quotients(inner, set(inner.params) if loop else changing)
+        changing.update(eqn.outs)
 
 
 def _is_derivative(eqn: Eqn) -> bool:

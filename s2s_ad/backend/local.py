@@ -84,11 +84,17 @@ def _stays(node: ast.AST, axes: Mapping[str, int]) -> Iterator[str]:
     used: Sequence[ast.AST] = ()
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        whole = len(index) == axes.get(node.value.id)
-        if whole and not any(isinstance(i, ast.Slice) for i in index):
+        if len(index) == axes.get(node.value.id) and not any(map(_makes_view, index)):
             used = [node.value]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _READ:
         used = node.args
     elif isinstance(node, ast.Attribute) and node.attr == "shape":
         used = [node.value]
     yield from (n.id for n in used if isinstance(n, ast.Name) and n.id in axes)
+
+
+def _makes_view(index: ast.expr) -> bool:
+    """True for what takes no place on an axis: a slice, None, or dots."""
+    if isinstance(index, ast.Constant):
+        return type(index.value) is not int
+    return isinstance(index, (ast.Slice, ast.Starred))

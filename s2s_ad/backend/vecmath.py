@@ -2,8 +2,8 @@
 
 `vexp(x)` is `np.exp(x)` of a float64 or float32 number; there are the functions of _FUNCTIONS, and
 `vmaximum` and `vminimum`. `vadd`, `vsub` and `vmul` add to a total and multiply it with terms that
-may come in any order; `fadd`, `fsub`, `fmul` and `fdiv` may be rounded in any way: contracted,
-reordered, by a reciprocal.
+may come in any order; `fadd`, `fsub`, `fmul` and `fdiv` may be rounded in any way: sums reordered,
+products contracted with them. `fdiv` multiplies with the reciprocal, which a loop computes once.
 
 In a loop that LLVM vectorises, one call to glibc's libmvec computes 2 to 8 functions; anywhere else
 the same function computes one. So the value depends on the argument alone: what is computed twice
@@ -53,11 +53,12 @@ _FUNCTIONS = {
 
 
 #: Instructions (with an f), and NumPy's names for them.
-_ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply", "div": "divide"}
+_ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply"}
 #: What LLVM may do with them: reorder them with their like, and nothing else; or all that rounding
-#: changes, with nan and infinities as they are.
+#: changes. Products keep their order: in another, they may leave the range of numbers.
 _ANY_ORDER = ("reassoc",)
-_FREE = ("reassoc", "contract", "arcp", "nsz")
+_FREE_SUM = ("reassoc", "contract", "nsz")
+_FREE_PRODUCT = ("contract", "nsz")
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ class _Dtype:
     llvm: ir.Type
     size: int
     suffix: str  # of libm's names
+    least: float  # normal number: smaller ones may have no reciprocal
+    lift: float  # makes normal numbers of those
 
 
 _DTYPES = (
-    _Dtype(types.float64, ir.DoubleType(), 8, ""),
-    _Dtype(types.float32, ir.FloatType(), 4, "f"),
+    _Dtype(types.float64, ir.DoubleType(), 8, "", 2.0**-1022, 2.0**54),
+    _Dtype(types.float32, ir.FloatType(), 4, "f", 2.0**-126, 2.0**24),
 )
 
 
@@ -224,6 +227,18 @@ def _flagged(
     return getattr(builder, instruction)(*args, flags=flags)
 
 
+def _quotient(context: Any, builder: ir.IRBuilder, dtype: _Dtype, args: Sequence[ir.Value]) -> Any:
+    """x / d as x * (1 / (d * lift)) * lift, where `lift` is 1 but for subnormal d. What is made of
+    d alone leaves a loop in which d stays the same."""
+    x, d = args
+    real, flags = dtype.llvm, _FREE_PRODUCT
+    size = builder.call(builder.module.declare_intrinsic("llvm.fabs", [real]), [d])
+    is_small = builder.fcmp_ordered("<", size, real(dtype.least))
+    lift = builder.select(is_small, real(dtype.lift), real(1.0))
+    reciprocal = builder.fdiv(real(1.0), builder.fmul(d, lift))
+    return builder.fmul(builder.fmul(x, reciprocal, flags=flags), lift, flags=flags)
+
+
 def _function(
     name: str, arity: int, lowerings: dict[types.Float, Lowering], own_name: str = ""
 ) -> Callable[..., Any]:
@@ -272,9 +287,12 @@ def _functions() -> Iterator[tuple[str, Callable[..., Any]]]:
         both = {d.scalar: partial(_extreme, name=name, real=d.llvm) for d in _DTYPES}
         yield f"v{name}", _function(name, 2, both)
     for name, plain in _ARITHMETIC.items():
-        for own, flags in ((f"v{name}", _ANY_ORDER), (f"f{name}", _FREE)):
+        free = _FREE_PRODUCT if name == "mul" else _FREE_SUM
+        for own, flags in ((f"v{name}", _ANY_ORDER), (f"f{name}", free)):
             lowering = partial(_flagged, instruction=f"f{name}", flags=flags)
             yield own, _function(plain, 2, {d.scalar: lowering for d in _DTYPES}, own)
+    own = {d.scalar: partial(_quotient, dtype=d) for d in _DTYPES}
+    yield "fdiv", _function("divide", 2, own, "fdiv")
 
 
 FOUND = tuple(_find())

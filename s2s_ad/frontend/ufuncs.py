@@ -35,7 +35,7 @@ for _ufunc in [f for f in FUNCTIONS if isinstance(f, np.ufunc) and f.signature i
 
 
 def _reduce(ufunc: np.ufunc, whole: Handler) -> None:
-    def handler(cx: Context, array: Any, axis: Any = 0, keepdims: Any = False) -> Any:
+    def handler(cx: Context, array: Any, axis: Any = 0, *, keepdims: Any = False) -> Any:
         return whole(cx, ar.as_array(cx, array), axis, keepdims)
 
     handles(ufunc.reduce)(handler)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
+import numpy as np
+
 from s2s_ad.analysis.activity import loop_slots
 from s2s_ad.ir.build import Builder, boolean, i64
 from s2s_ad.ir.core import (
@@ -32,7 +34,7 @@ from s2s_ad.ir.core import (
 )
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element, is_full, split_spec
-from s2s_ad.ir.types import I64, UNKNOWN
+from s2s_ad.ir.types import DTYPES, I64, UNKNOWN
 from s2s_ad.ops import same_shape
 
 Definitions = dict[Var, Eqn]
@@ -242,7 +244,7 @@ def _factors(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
         return None
     inner = defs.get(x)
     factor, rest = _multiple(inner) if inner is not None else (None, x)
-    if factor is not None and rest.type == eqn.out.type:
+    if factor is not None and rest.type == eqn.out.type and _is_normal(outer * factor, eqn):
         return _times(eqn, outer * factor, rest)
     if outer == -1.0 and eqn.prim == "mul" and _keeps(eqn, x):
         return eqn.with_(prim="neg", ins=(x,))
@@ -281,6 +283,13 @@ def _times(eqn: Eqn, factor: float, x: Atom) -> Atom | Eqn:
     if factor == -1.0:
         return eqn.with_(prim="neg", ins=(x,))
     return eqn.with_(prim="mul", ins=(x, Lit(factor, eqn.out.type.scalar)))
+
+
+def _is_normal(factor: float, eqn: Eqn) -> bool:
+    """True for a constant that has its digits in the type of `eqn`. 1e-200 * (1e-200 * x) need not
+    be 0, nor is 1e200 * (1e200 * 0.0) nan: rounding is free, not the range of numbers."""
+    limits = np.finfo(DTYPES[eqn.out.type.dtype][0])
+    return float(limits.tiny) <= abs(factor) <= float(limits.max)
 
 
 def _is_free(eqn: Eqn) -> bool:

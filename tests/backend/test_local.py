@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import pytest
 
-from s2s_ad import grad, value_and_grad
+from s2s_ad import differentiate, grad, value_and_grad
 from s2s_ad.backend.local import ALL, SMALL, local
 from s2s_ad.backend.memory import local_empty, local_zeros
 from s2s_ad.backend.module import emit_module
@@ -36,6 +36,9 @@ LEAVES = {
     "changes places": "k = new_empty(2)\nfor i in range(n):\n    k, y = y, k\nreturn k[0]",
     "apart": "k = new_empty(2)\nk = apart(k)\nreturn k[0]",
     "a slice": "k = new_empty(4)\nz = k[1:]\nreturn z",
+    "a new axis": "k = new_empty(2)\nz = k[None]\nreturn z",
+    "a new axis instead of one": "k = new_empty((2, 2))\nz = k[0, None]\nreturn z",
+    "dots": "k = new_empty(2)\nz = k[...]\nreturn z",
     "a row": "k = new_empty((2, 2))\nz = k[1]\nreturn z",
     "transposed": "k = new_empty((2, 2))\nz = k.T\nreturn z",
     "unknown calls": "k = new_empty(2)\nprint(k)\nz = other(k)\nreturn z[0]",
@@ -119,3 +122,16 @@ def test_the_state_of_an_ode() -> None:
     with pytest.raises(ValueError, match="shapes"):
         gradient(np.ones(3), *args[1:])
     assert "local_" not in grad(heun, wrt="y0").source(*args, level="kernel")
+
+
+def with_new_axis(x):
+    k = np.zeros(3)
+    k[0], k[1], k[2] = x[0], 2 * x[1], np.sin(x[2])
+    return k[None]
+
+
+def test_a_view_that_is_returned() -> None:
+    """What is compiled from array code returns views of its arrays."""
+    x = np.array([0.3, 0.5, 0.7])
+    found = differentiate(with_new_axis, level="array")(x)
+    np.testing.assert_array_equal(found, with_new_axis(x))

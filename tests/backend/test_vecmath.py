@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from scipy import special
@@ -314,3 +315,25 @@ def test_a_standalone_module_outlives_s2s_ad(tmp_path: Path) -> None:
         np.testing.assert_allclose(other[0], with_it[0], rtol=1e-13)
     assert cli.main(["grad", target, "--sig", "f8[:]", "--math", "scalar", "-o", str(out)]) == 0
     assert "s2s_ad.backend" not in out.read_text()
+
+
+@numba.njit(error_model="numpy")
+def quotients(x, d, out):
+    for i in range(d.shape[0]):
+        for j in range(x.shape[0]):
+            out[i, j] = vecmath.fdiv(x[j], d[i])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_quotients_by_reciprocals(dtype: type) -> None:
+    """Each is within an ulp or two of the quotient: zeros, subnormals, infinities and nan too."""
+    info, rng = np.finfo(dtype), np.random.default_rng(0)
+    special_values = [0.0, 1.0, 3.0, info.tiny, info.smallest_subnormal, info.tiny / 3.0]
+    special_values += [info.max, info.max / 3.0, np.inf, np.nan, info.eps]
+    ordinary = np.exp(rng.uniform(np.log(info.tiny), np.log(info.max), 100))
+    sizes = np.concatenate([special_values, ordinary]).astype(dtype)
+    x = np.concatenate([sizes, -sizes])
+    found = np.empty((x.size, x.size), dtype)
+    quotients(x, x, found)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(found, x / x[:, None], rtol=2.0 * info.eps, atol=info.tiny)

@@ -128,6 +128,25 @@ def test_every_method_and_attribute() -> None:
     assert not wrong, wrong[:3]
 
 
+def test_every_method_of_ufuncs() -> None:
+    wrong = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in names_of(np):
+            for method in ("outer", "reduce", "accumulate", "reduceat", "at"):
+                if not isinstance(getattr(np, name), np.ufunc):
+                    continue
+                for args in CALLS[1:] if find(getattr(getattr(np, name), method)) else CALLS[1:3]:
+                    names = ", ".join(f"a{k}" for k in range(len(args)))
+                    for more in ("", ", 0", ", 0, float"):  # NumPy's third argument is the dtype
+                        call = f"FN.{method}({names}{more})"
+                        fn = called(call, len(args), getattr(np, name))
+                        wrong.append((name, method, args, more, outcome(fn, args)))
+    assert {w[-1] for w in wrong} > {"ok"}
+    wrong = [w for w in wrong if ":" in w[-1]]
+    assert not wrong, wrong[:3]
+
+
 def test_the_nearest_supported_function_is_suggested() -> None:
     for name, near in (("nansum", "sum"), ("nanmean", "mean"), ("log1pp", "log1p")):
         fn = called(f"np.{name}(a0)", 1)
