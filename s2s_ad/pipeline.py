@@ -32,6 +32,7 @@ from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
+from s2s_ad.passes.onto import onto
 from s2s_ad.passes.parallel import parallel
 from s2s_ad.passes.promote import promote
 from s2s_ad.passes.repeated import repeated
@@ -84,7 +85,7 @@ def stages(
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
     """
-    optimise = each(simplify, cse, dce, contract, hoist)
+    optimise = each(simplify, cse, dce, contract, hoist, onto)
     gradient = functools.partial(grad, wrt=wrt, invert=invert, donated=donated)
     derive = {
         "primal": (),

@@ -228,6 +228,8 @@ class _Printer:
             add = py.call("np.add.at", self.ex.atom(eqn.ins[0]), where, value)
             return [ast.Expr(add), *self.rename(eqn)]
         place = self.ex.place(eqn)
+        if set(split_spec(eqn.params["spec"])) == {":"}:
+            place = py.name(self.name(eqn.ins[0]))  # y += x, not y[:] += x
         if eqn in self.ex.marked:
             added = py.assign(place, py.call(self.ex.marked[eqn], self.ex.place(eqn), value))
         else:

@@ -18,6 +18,8 @@ from s2s_ad.ir.prims import PRIMS
 
 WIDTH = 84  # of a statement, indentation included, by estimate
 _IFEXP_WIDTH = 56
+#: Python makes a longer tuple from a list, which numba follows only where nothing in it branches.
+_LONGEST = 30
 _NEVER = WRITES | {"grow", "assert", "perform", "for", "while", "empty"}
 #: The printed length of a statement without results, but for its expressions.
 _HEAD = {"assert": -6}  # `_width` takes it for a call
@@ -101,8 +103,8 @@ class _Places:
 
 def fold(func: Func, sharing: Sharing) -> Plan:
     folder = _Folder(func, sharing)
-    end = _Root(len(func.body.eqns), WIDTH)
-    folder.block(func.body, 1, dict.fromkeys(range(len(func.results)), end))
+    end, several = _Root(len(func.body.eqns), WIDTH), range(len(func.results))
+    folder.block(func.body, 1, dict.fromkeys(several if len(several) <= _LONGEST else (), end))
     return folder.plan
 
 

@@ -12,8 +12,9 @@ What may move: `empty` and `full`, and `copy` of an array whose extents are know
 where no version of the buffer and no view of it is among the results of an iteration. Then the next
 iteration reads nothing of it but what it has written itself. Where it is one of the results, and
 the next iteration does not pass it on, two buffers take turns: `yield a1, u, t` with the parameters
-`a, t, u` (and `a1` a version of `t`). The pass comes after `inplace`: until
-then an array is a value, and which values share a buffer is not settled.
+`a, t, u` (and `a1` a version of `t`); where it does, and the one after does not, three. The
+pass comes after `inplace`: until then an array is a value, and which values share a buffer is not
+settled.
 """
 
 from __future__ import annotations
@@ -74,24 +75,27 @@ class _Moved:
         made = [e.out for e in self.body.eqns if e.prim in _ALLOCATIONS and e.out.type.is_array]
         for out in made:
             eqn = next(e for e in self.body.eqns if out in e.outs)
-            kept = _kept(eqn.out, self.body)
-            if len(kept) > 1 or (kept and not self.alternates(*kept)):
-                continue
-            sizes = self.extents(eqn, set(region_defs(self.body)))
+            turns = self.turns(eqn.out)
+            sizes = self.extents(eqn, set(region_defs(self.body))) if turns else [None]
             if None not in sizes:
-                self.move(eqn, sizes, twice=bool(kept))
+                self.move(eqn, sizes, turns)
 
     @property
     def body(self) -> Region:
         return self.loop.regions[-1]
 
-    def alternates(self, place: int) -> bool:
-        """True where an iteration passes a buffer on as the result `place`, and is done with what
-        it got there: two buffers can take turns."""
-        if place < 0:
-            return False
-        body = self.body
-        return not _kept(body.params[place + len(body.params) - len(body.results)], body)
+    def turns(self, buffer: Var) -> int:
+        """How many buffers take turns: one, and one more for each iteration that gets it from the
+        iteration before. None at all where it may be kept for good, or in two places."""
+        body, passed = self.body, []
+        kept = _kept(buffer, body)
+        while kept:
+            (place, *others) = kept
+            if place < 0 or others or place in passed:
+                return 0
+            passed.append(place)
+            kept = _kept(body.params[place + len(body.params) - len(body.results)], body)
+        return 1 + len(passed)
 
     def extents(self, eqn: Eqn, inside: set[Var]) -> list[Atom | None]:
         """The extents of what `eqn` makes; None for one that is not known before the loop."""
@@ -127,9 +131,9 @@ class _Moved:
                     return self.emit("dim", a, axis=axis, name="n")
         return None
 
-    def move(self, eqn: Eqn, sizes: Sequence[Atom], twice: bool) -> None:
-        """The buffer goes round the loop, so that its versions stay in line; of two, each goes to
-        the place of the other."""
+    def move(self, eqn: Eqn, sizes: Sequence[Atom], turns: int) -> None:
+        """The buffer goes round the loop, so that its versions stay in line; of several, each goes
+        to the place of the one before."""
         out, before, stays = eqn.out, self.before, Builder(eqn.loc, eqn.role)
         before.loc, before.role = eqn.loc, eqn.role
         known = []
@@ -142,7 +146,7 @@ class _Moved:
             known.append(self.emit("maximum", size, i64(0), name="n"))
         made = [
             self.emit("empty", *known, name=out.name, type=out.type, dtype=out.type.dtype)
-            for _ in range(1 + twice)
+            for _ in range(turns)
         ]
         params = tuple(Var(out.name, out.type) for _ in made)
         results = (*params[1:], _last(out, self.body))

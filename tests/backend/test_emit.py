@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from s2s_ad import differentiate
 from s2s_ad.backend.emit import emit
 from s2s_ad.backend.module import emit_module
 from s2s_ad.backend.names import identifier
@@ -18,6 +19,7 @@ from s2s_ad.ir.core import Func, Region
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.ir.text import parse
 from s2s_ad.passes.inplace import inplace
+from tests.source_text import define
 
 from .emit_programs import PROGRAMS
 from .test_emit_random import run_text
@@ -140,3 +142,13 @@ func f(x: f64[n, n], n: i64) {
 """)
     )
     assert "i = max(i, 0)" in emit(func) and "max" not in emit(func, jit=False)
+
+
+def test_a_tuple_of_many_results_is_compiled() -> None:
+    """With more than thirty items, numba follows no branch in it."""
+    items = ", ".join(f"x * {k}.0" for k in range(40))
+    text = f"def many(x, c):\n    return {items}, (x if c > 0.0 else 0.5) + 0.1 * x\n"
+    fn = define(text, "many", "many results")
+    made = differentiate(fn)
+    for c in (1.0, -1.0):
+        assert made(2.0, c) == fn(2.0, c)

@@ -1,0 +1,87 @@
+"""What is added to an array that ends there is added in place.
+
+    g = for …                                  g = for …
+    t = mul s, y                               t = mul s, y
+    h = add g, t                        →      h = accum g, t {spec=':'}     # g += s * y
+
+    z = store g, 0.0, i {spec='i'}
+    h = accum z, v, i {spec='i'}        →      h = store g, v, i {spec='i'}  # g[i] = v
+
+Cotangents are sums that grow: each use of a variable adds to its cotangent, and a write clears what
+was added so far. That an array is not needed any more is told by its uses; that it has memory of
+its own, by what made it: a loop, a branch, a write or a product. A sum of elementwise expressions,
+which become one loop, stays one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from s2s_ad.ir.build import Builder
+from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Func, Lit, Region, Var, region_uses
+from s2s_ad.ir.subscript import split_spec
+from s2s_ad.ops import same_shape
+
+_MADE = ("for", "while", "if", "store", "accum", "dot")
+
+
+def onto(func: Func) -> Func:
+    """`func` with the sums of derivatives written onto what they add to.
+
+    Example: `onto(func)` gives the same results, but for the signs of zeros.
+    """
+    return func.with_(body=_region(func.body, Counter(region_uses(func.body)), set()))
+
+
+def _region(region: Region, uses: Mapping[Var, int], ends: set[Var]) -> Region:
+    """`ends` are the arrays made in this region, by what has memory of its own, that are used
+    once: carried ones of a loop for a start."""
+    b, made = Builder(), {}
+    for eqn in region.eqns:
+        inner = [
+            _region(r, uses, {p for p in r.params if uses[p] == 1} if eqn.prim != "if" else set())
+            for r in eqn.regions
+        ]
+        eqn = eqn.with_(regions=tuple(inner)) if inner else eqn
+        if eqn.role in (ADJOINT, TANGENT) and len(eqn.outs) == 1 and eqn.out.type.is_float:
+            cleared = _cleared(eqn, made, ends)
+            if cleared is not None:
+                b.eqns.remove(cleared)
+                eqn = eqn.with_(prim="store", ins=(cleared.ins[0], *eqn.ins[1:]))
+            eqn = _added(b, eqn, ends)
+        b.append(eqn)
+        if eqn.prim in _MADE:
+            made.update(dict.fromkeys(eqn.outs, eqn))
+            ends.update(v for v in eqn.outs if uses[v] == 1)
+    return b.region(region.params, region.results)
+
+
+def _cleared(eqn: Eqn, made: Mapping[Var, Eqn], ends: set[Var]) -> Eqn | None:
+    """What cleared the place that `eqn` adds to, and did nothing else."""
+    write = made.get(eqn.ins[0]) if eqn.prim == "accum" and eqn.ins[0] in ends else None
+    if write is None or write.prim != "store" or "a" in split_spec(eqn.params["spec"]):
+        return None
+    same = write.params["spec"] == eqn.params["spec"] and write.ins[2:] == eqn.ins[2:]
+    zero = isinstance(write.ins[1], Lit) and write.ins[1].value == 0
+    return write if same and zero and write.role == eqn.role else None
+
+
+def _added(b: Builder, eqn: Eqn, ends: set[Var]) -> Eqn:
+    """`eqn` as an addition to its first operand, or its second, where that ends here."""
+    if eqn.prim not in ("add", "sub") or not eqn.out.type.is_array:
+        return eqn
+    onto, more = eqn.ins
+    if eqn.prim == "add" and not _takes(eqn, onto, ends):
+        onto, more = more, onto
+    if not _takes(eqn, onto, ends):
+        return eqn
+    with b.at(eqn.loc), b.playing(eqn.role):
+        more = b.emit("neg", more) if eqn.prim == "sub" else more
+    spec = ",".join(":" * eqn.out.type.ndim)
+    return eqn.with_(prim="accum", ins=(onto, more), params={"spec": spec})
+
+
+def _takes(eqn: Eqn, a: Atom, ends: set[Var]) -> bool:
+    same = a.type.dtype == eqn.out.type.dtype and same_shape(a.type.shape, eqn.out.type.shape)
+    return a in ends and same
