@@ -18,8 +18,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from s2s_ad.analysis.sharing import is_view
 from s2s_ad.ir.build import Builder
-from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Func, Lit, Region, Var, region_uses
+from s2s_ad.ir.core import (
+    ADJOINT,
+    TANGENT,
+    Atom,
+    Eqn,
+    Func,
+    Lit,
+    Region,
+    Var,
+    eqn_uses,
+    region_uses,
+)
 from s2s_ad.ir.subscript import split_spec
 from s2s_ad.ops import same_shape
 
@@ -34,32 +46,44 @@ def onto(func: Func) -> Func:
     return func.with_(body=_region(func.body, Counter(region_uses(func.body)), set()))
 
 
-def _region(region: Region, uses: Mapping[Var, int], ends: set[Var]) -> Region:
-    """`ends` are the arrays made in this region, by what has memory of its own, that are used
-    once: carried ones of a loop for a start."""
-    b, made = Builder(), {}
-    for eqn in region.eqns:
-        inner = [
-            _region(r, uses, {p for p in r.params if uses[p] == 1} if eqn.prim != "if" else set())
-            for r in eqn.regions
-        ]
-        eqn = eqn.with_(regions=tuple(inner)) if inner else eqn
+def _region(region: Region, uses: Mapping[Var, int], own: set[Var]) -> Region:
+    """`own` are the arrays with memory of their own that are made here: those that a loop carries,
+    for a start."""
+    b, made, last = Builder(), {}, _last_uses(region)
+    for position, eqn in enumerate(region.eqns):
+        is_loop = eqn.prim in ("for", "while")
+        inner = [_region(r, uses, {*r.params} if is_loop else set()) for r in eqn.regions]
+        new = eqn.with_(regions=tuple(inner)) if inner else eqn
         if eqn.role in (ADJOINT, TANGENT) and len(eqn.outs) == 1 and eqn.out.type.is_float:
-            cleared = _cleared(eqn, made, ends)
+            cleared = _cleared(eqn, made, uses)
             if cleared is not None:
                 b.eqns.remove(cleared)
-                eqn = eqn.with_(prim="store", ins=(cleared.ins[0], *eqn.ins[1:]))
-            eqn = _added(b, eqn, ends)
-        b.append(eqn)
-        if eqn.prim in _MADE:
-            made.update(dict.fromkeys(eqn.outs, eqn))
-            ends.update(v for v in eqn.outs if uses[v] == 1)
+                new = eqn.with_(prim="store", ins=(cleared.ins[0], *eqn.ins[1:]))
+            ends = {a for a in eqn.ins if a in own and last[a] == position}
+            new = _added(b, new, ends)
+        b.append(new)
+        if new.prim in _MADE:
+            made.update(dict.fromkeys(eqn.outs, new))
+            own.update(eqn.outs)
     return b.region(region.params, region.results)
 
 
-def _cleared(eqn: Eqn, made: Mapping[Var, Eqn], ends: set[Var]) -> Eqn | None:
+def _last_uses(region: Region) -> dict[Atom, int]:
+    """The position of what uses each variable last, or comes next after the last use of a view of
+    it: what reads the view does not write to what is viewed."""
+    last: dict[Atom, int] = dict.fromkeys(region.results, len(region.eqns))
+    for position, eqn in reversed([*enumerate(region.eqns)]):
+        for v in eqn_uses(eqn):
+            last.setdefault(v, position)
+        if is_view(eqn):
+            viewed = eqn.ins[0]
+            last[viewed] = max(last[viewed], last.get(eqn.out, position) + 1)
+    return last
+
+
+def _cleared(eqn: Eqn, made: Mapping[Var, Eqn], uses: Mapping[Var, int]) -> Eqn | None:
     """What cleared the place that `eqn` adds to, and did nothing else."""
-    write = made.get(eqn.ins[0]) if eqn.prim == "accum" and eqn.ins[0] in ends else None
+    write = made.get(eqn.ins[0]) if eqn.prim == "accum" and uses[eqn.ins[0]] == 1 else None
     if write is None or write.prim != "store" or "a" in split_spec(eqn.params["spec"]):
         return None
     same = write.params["spec"] == eqn.params["spec"] and write.ins[2:] == eqn.ins[2:]
@@ -67,14 +91,14 @@ def _cleared(eqn: Eqn, made: Mapping[Var, Eqn], ends: set[Var]) -> Eqn | None:
     return write if same and zero and write.role == eqn.role else None
 
 
-def _added(b: Builder, eqn: Eqn, ends: set[Var]) -> Eqn:
+def _added(b: Builder, eqn: Eqn, ends: set[Atom]) -> Eqn:
     """`eqn` as an addition to its first operand, or its second, where that ends here."""
     if eqn.prim not in ("add", "sub") or not eqn.out.type.is_array:
         return eqn
     onto, more = eqn.ins
     if eqn.prim == "add" and not _takes(eqn, onto, ends):
         onto, more = more, onto
-    if not _takes(eqn, onto, ends):
+    if onto is more or not _takes(eqn, onto, ends):
         return eqn
     with b.at(eqn.loc), b.playing(eqn.role):
         more = b.emit("neg", more) if eqn.prim == "sub" else more
@@ -82,6 +106,6 @@ def _added(b: Builder, eqn: Eqn, ends: set[Var]) -> Eqn:
     return eqn.with_(prim="accum", ins=(onto, more), params={"spec": spec})
 
 
-def _takes(eqn: Eqn, a: Atom, ends: set[Var]) -> bool:
+def _takes(eqn: Eqn, a: Atom, ends: set[Atom]) -> bool:
     same = a.type.dtype == eqn.out.type.dtype and same_shape(a.type.shape, eqn.out.type.shape)
     return a in ends and same

@@ -454,8 +454,10 @@ class Reverse:
         start, stop, step = map(self.lookup, eqn.ins[:3])
         if eqn.params.get("exit"):
             count = self.lookup(eqn.outs[0])
-        elif step == i64(1):
-            return b.emit("sub", stop, i64(1)), b.emit("sub", start, i64(1)), i64(-1)
+        elif step in (i64(1), i64(-1)):
+            prim = "sub" if step == i64(1) else "add"
+            ends = [b.emit(prim, end, i64(1)) for end in (stop, start)]
+            return *ends, i64(-step.value)
         else:
             back = b.emit("floordiv", b.emit("sub", start, stop), step)
             count = b.emit("neg", back)

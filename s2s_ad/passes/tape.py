@@ -135,6 +135,8 @@ def ordinal(b: Builder, index: Atom, start: Atom, step: Atom) -> Atom:
     """The number of the iteration, from 0, of a loop's index."""
     if step == i64(1):
         return index if start == i64(0) else b.emit("sub", index, start, name="k")
+    if step == i64(-1):
+        return b.emit("sub", start, index, name="k")
     return b.emit("floordiv", b.emit("sub", index, start, name="k"), step, name="k")
 
 
@@ -155,6 +157,8 @@ def trip_count(b: Builder, start: Atom, stop: Atom, step: Atom) -> Atom:
         return i64(len(range(start.value, stop.value, step.value)))
     if step == i64(1):
         span = stop if start == i64(0) else b.emit("sub", stop, start, name="trips")
+    elif step == i64(-1):
+        span = b.emit("sub", start, stop, name="trips")
     else:
         back = b.emit("floordiv", b.emit("sub", start, stop, name="trips"), step, name="trips")
         span = b.emit("neg", back, name="trips")

@@ -38,6 +38,15 @@ STAYS = {
     "the program's own sum": ("sub g, u adjoint", "sub g, u"),
     "it is the other operand": ("sub g, u", "sub u, g"),
     "it is read later": ("return h, e", "k: f64[n] = mul g, 2.0: f64 adjoint\n  return h, k"),
+    "a view of it is read later": (
+        "  h: f64[n] = sub g, u adjoint\n  e: f64[n] = add x, u adjoint",
+        "  r: f64[n] = load g, -1: i64 {spec='::_'} adjoint\n"
+        "  h: f64[n] = sub g, u adjoint\n  e: f64[n] = add x, r adjoint",
+    ),
+    "a view of it is added": (
+        "  h: f64[n] = sub g, u adjoint",
+        "  r: f64[n] = load g, -1: i64 {spec='::_'} adjoint\n  h: f64[n] = sub g, r adjoint",
+    ),
     "memory of the caller's": ("sub g, u", "sub x, u"),
     "an expression, to be one loop with the sum": ("sub g, u", "sub u, x"),
 }
@@ -73,6 +82,14 @@ def test_sums_that_stay(why: str) -> None:
     (h,) = [e for e in onto(func).body.eqns if e.out.name == "h"]
     assert h.prim == "sub"
     agree(func, onto(func))
+
+
+def test_what_was_read_before_may_be_written() -> None:
+    func = parse(BEFORE.replace("mul y, c adjoint", "mul g, c adjoint"))
+    (h,) = [e for e in onto(func).body.eqns if e.out.name == "h"]
+    assert h.prim == "accum"
+    agree(func, onto(func))
+    assert "copy" not in show(inplace(onto(func)))
 
 
 @pytest.mark.parametrize("why", IS_CLEARED)

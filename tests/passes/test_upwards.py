@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from s2s_ad import grad
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.ir.text import parse, show
 from s2s_ad.ir.verify import verify
 from s2s_ad.passes.upwards import upwards
+from tests.derivative_checks import Derivatives
 
 BEFORE = """
 func f(x: f64[n], y: f64[n], k: i64) {
@@ -53,3 +55,20 @@ def test_golden(golden) -> None:
     args = rng.random(5), rng.random(5), 4
     for found, expected in zip(evaluate(after, args), evaluate(func, args)):
         np.testing.assert_allclose(found, expected, rtol=1e-15)
+
+
+def counted_down(x, a, last, first):
+    """Each iteration waits for the one before it."""
+    for i in range(last, first, -1):
+        a = np.sin(a) * x[i] + a
+    return a
+
+
+def test_what_counts_down_is_reversed_upwards() -> None:
+    x = np.array([0.4, -0.7, 0.9, 0.3])
+    text = grad(counted_down).source(x, 0.5, 3, 0)
+    assert "for i in range(first + 1, last + 1):" in text and "//" not in text
+    for jit in (True, False):
+        derivatives = Derivatives(counted_down, jit=jit)
+        for last, first in ((3, 0), (3, -1), (1, 1), (0, 2)):
+            derivatives.check((x, 0.5, last, first))
