@@ -165,6 +165,10 @@ def tiny_and_huge(x, a, b):
     return x
 
 
+def two_products(x, a, b):
+    return x * a + x * b
+
+
 def weighted_logs(w, p, h):
     total = 0.0
     for i in range(p.shape[0]):
@@ -184,6 +188,8 @@ def test_rounding_is_free_and_the_range_of_numbers_is_not(options: dict) -> None
     back = vjp(over_both, wrt="x", **options)(1.0, 1e200, 1e200)[1]
     assert back(1e300) == close(1e-100)
     assert vjp(tiny_and_huge, wrt="x", **options)(1.0, 1e-200, 1e200)[1](2.0) == close(2.0)
+    back = vjp(two_products, wrt="x", **options)(1e-10, 1.2e308, 1.2e308)[1]
+    assert back(1e-10) == close(2.4e298)
 
 
 @pytest.mark.parametrize("options", [{"jit": False}, {}], ids=str)

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 from s2s_ad.analysis.integers import slots
 from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Func, Region, walk
+from s2s_ad.ir.subscript import is_element
 
 _ARITHMETIC = ("add", "sub", "mul", "div", "accum")
 
@@ -50,8 +51,9 @@ def _quotients(region: Region, changing: set[Atom]) -> Iterator[Atom]:
 def _is_derivative(eqn: Eqn) -> bool:
     if eqn.prim not in _ARITHMETIC or eqn.role not in (ADJOINT, TANGENT):
         return False
-    value = eqn.ins[1] if eqn.prim == "accum" else eqn.out
-    return value.type.is_float and not value.type.is_array
+    if eqn.prim == "accum":
+        return eqn.out.type.is_float and is_element(eqn.params["spec"])
+    return eqn.out.type.is_float and not eqn.out.type.is_array
 
 
 def _exact(body: Region) -> set[Atom]:

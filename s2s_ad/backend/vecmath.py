@@ -55,9 +55,10 @@ _FUNCTIONS = {
 #: Instructions (with an f), and NumPy's names for them.
 _ARITHMETIC = {"add": "add", "sub": "subtract", "mul": "multiply"}
 #: What LLVM may do with them: reorder them with their like, and nothing else; or all that rounding
-#: changes. Products keep their order: in another, they may leave the range of numbers.
+#: changes. Products keep their order: in another, they may leave the range of numbers. So may
+#: x * (a + b), which LLVM makes of x * a + x * b where sums have "nsz" as well.
 _ANY_ORDER = ("reassoc",)
-_FREE_SUM = ("reassoc", "contract", "nsz")
+_FREE_SUM = ("reassoc", "contract")
 _FREE_PRODUCT = ("contract", "nsz")
 
 

@@ -185,3 +185,22 @@ def test_a_standalone_module_says_what_it_computes() -> None:
     x = np.ones(3)
     funcs = s2s_ad.grad(straddled, wrt="y")._derived_for((x, x, x), {}).funcs("kernel")
     assert "fmul(" not in emit_module(funcs, optional=True, vector=True)
+
+
+def spread(y):
+    """One number is added to a whole array, and to a slice."""
+    y = y * y
+    y += y[0]
+    y[1:] += y[1]
+    return y
+
+
+def test_numbers_that_are_added_to_arrays() -> None:
+    y, y_dot = np.array([0.5, -1.0, 2.0]), np.array([1.0, 0.25, -3.0])
+    plain = s2s_ad.jvp(spread, jit=False)((y,), (y_dot,))
+    for level in ("array", "kernel"):
+        found = s2s_ad.jvp(spread, level=level)((y,), (y_dot,))
+        np.testing.assert_allclose(found, plain, rtol=1e-13)
+        value, pullback = s2s_ad.vjp(spread, level=level)(y)
+        (y_bar,) = pullback(y_dot)
+        np.testing.assert_allclose(y_bar @ y_dot, plain[1] @ y_dot, rtol=1e-13)
