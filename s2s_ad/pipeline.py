@@ -34,6 +34,7 @@ from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.onto import onto
 from s2s_ad.passes.parallel import parallel
+from s2s_ad.passes.preaccumulate import preaccumulate
 from s2s_ad.passes.promote import promote
 from s2s_ad.passes.repeated import repeated
 from s2s_ad.passes.rotate import rotate
@@ -100,7 +101,7 @@ def stages(
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
-    summed = Stage("promote", each(promote, distribute, simplify, cse, dce))
+    summed = Stage("promote", each(promote, preaccumulate, distribute, simplify, cse, dce))
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (

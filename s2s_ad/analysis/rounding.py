@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from s2s_ad.analysis.integers import slots
-from s2s_ad.ir.core import ADJOINT, TANGENT, Atom, Eqn, Func, Region, walk
+from s2s_ad.ir.core import ADJOINT, PRIMAL, RECOMPUTED, TANGENT, Atom, Eqn, Func, Region, walk
 from s2s_ad.ir.subscript import is_element
 
 _ARITHMETIC = ("add", "sub", "mul", "div", "accum")
@@ -34,6 +34,22 @@ def free(func: Func) -> frozenset[Eqn]:
     used by the program itself as well, it stays as it is written."""
     exact = _exact(func.body) | set(_quotients(func.body, set(func.params)))
     return frozenset(e for e in walk(func.body) if _is_derivative(e) and e.out not in exact)
+
+
+def derived(func: Func) -> frozenset[Eqn]:
+    """The equations of a derivative that give single floats which decide nothing and which the
+    program itself does not use; coefficients too, which it computes as the program would."""
+    eqns = list(walk(func.body))
+    exact = _closure(eqns, {a for e in eqns if _decides(e) for a in e.ins})
+    made = (e for e in eqns if e.role != PRIMAL and len(e.outs) == 1)
+    return frozenset(e for e in made if e.out.type.is_float and e.out not in exact)
+
+
+def _decides(eqn: Eqn) -> bool:
+    """True for the program's equations, and what a derivative computes again but for floats."""
+    if eqn.role == RECOMPUTED:
+        return not all(out.type.is_float for out in eqn.outs)
+    return _is_program(eqn)
 
 
 def _quotients(region: Region, changing: set[Atom]) -> Iterator[Atom]:
@@ -59,15 +75,19 @@ def _is_derivative(eqn: Eqn) -> bool:
 def _exact(body: Region) -> set[Atom]:
     """What equations that are not a derivative's read, and all that it is made from."""
     eqns = list(walk(body))
-    exact = {a for e in eqns if _is_program(e) for a in e.ins}
+    return _closure(eqns, {a for e in eqns if _is_program(e) for a in e.ins})
+
+
+def _closure(eqns: Sequence[Eqn], values: set[Atom]) -> set[Atom]:
+    """`values`, and all that they are made from."""
     known = -1
-    while len(exact) > known:  # once more for what loops carry
-        known = len(exact)
+    while len(values) > known:  # once more for what loops carry
+        known = len(values)
         for eqn in reversed(eqns):
             for made, sources in _ways(eqn):
-                if not exact.isdisjoint(made):
-                    exact.update(sources)
-    return exact
+                if not values.isdisjoint(made):
+                    values.update(sources)
+    return values
 
 
 def _is_program(eqn: Eqn) -> bool:

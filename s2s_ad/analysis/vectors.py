@@ -8,7 +8,8 @@ The left loop can be vectorised: every iteration is for itself, but for a sum. T
 each iteration needs the one before, and libm's scalar functions serve it best. But what a forward
 sweep computed, a reverse sweep may compute again, and it must come to the same number: a condition
 that is decided anew must be decided alike. So a module computes a function in one way throughout:
-that of `vecmath` where any of its loops can be vectorised.
+that of `vecmath` where any of its loops can be vectorised. Derivatives decide nothing: a function
+that only they take is computed as suits the place.
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from s2s_ad.analysis.rounding import derived
 from s2s_ad.analysis.totals import Total, has_order, is_free
 from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_uses, walk
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element
-
-#: A primitive and the dtype of its result.
-Function = tuple[str, str]
 
 _WRITES = ("store", "accum")
 
@@ -39,12 +38,22 @@ def is_function(eqn: Eqn) -> bool:
     return eqn.prim in _FUNCTIONS and not eqn.out.type.is_array and not small
 
 
-def vectorised(funcs: Iterable[Func], fastmath: bool = False) -> frozenset[Function]:
-    """The elementwise primitives that stand, for these dtypes, in innermost `for` loops that can be
-    vectorised; with `fastmath`, every sum may be reordered for that."""
+def vectorised(funcs: Iterable[Func], fastmath: bool = False) -> frozenset[Eqn]:
+    """The elementwise equations that vector functions should compute: those in innermost `for`
+    loops that can be vectorised, and wherever else the program itself computes such a function, for
+    this dtype; with `fastmath`, every sum may be reordered for that."""
+    funcs = list(funcs)
     bodies = [b for f in funcs for b in _bodies(f) if is_vector(b, fastmath)]
-    eqns = [e for body in bodies for e in walk(body) if PRIMS[e.prim].elementwise]
-    return frozenset((e.prim, e.out.type.dtype) for e in eqns)
+    inside = {e for body in bodies for e in walk(body) if PRIMS[e.prim].elementwise}
+    free = frozenset().union(*map(derived, funcs))
+    same = {_function(e) for e in inside - free}
+    every = (e for f in funcs for e in walk(f.body) if PRIMS[e.prim].elementwise)
+    return frozenset(e for e in every if (e in inside if e in free else _function(e) in same))
+
+
+def _function(eqn: Eqn) -> tuple[str, str]:
+    """A primitive and the dtype of its result."""
+    return eqn.prim, eqn.out.type.dtype
 
 
 def reorderable(func: Func) -> frozenset[Eqn]:

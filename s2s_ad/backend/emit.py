@@ -59,7 +59,7 @@ def emit(
     *,
     doc: str = "",
     jit: bool = True,
-    vector: Collection[tuple[str, str]] = (),
+    vector: Collection[Eqn] = (),
     marked: Mapping[Eqn, str] = NO_PARAMS,
     native: bool = False,
 ) -> str:
@@ -67,8 +67,8 @@ def emit(
 
     Results that `func.mutated` names are written into the arguments; the others are returned: one
     bare, several as a tuple. `doc` becomes the docstring. With `jit` what numba cannot compile
-    stands in a block of its own, `with uncompiled():`. `vector` lists primitives and dtypes for
-    which scalars are computed by the functions of `backend.vecmath`; `marked` has arithmetic whose
+    stands in a block of its own, `with uncompiled():`. `vector` are the equations
+    whose scalars are computed by the functions of `backend.vecmath`; `marked` has arithmetic whose
     order, or whose rounding, is free, and which others of these functions say so. With `native`,
     arrays are made, copied, told apart where they change places, and matrices multiplied, by
     functions that are made for compiled code: those of `backend.memory`, `copies` and `blas`.
@@ -81,7 +81,7 @@ def emit_parts(
     func: Func,
     *,
     jit: bool = True,
-    vector: Collection[tuple[str, str]] = (),
+    vector: Collection[Eqn] = (),
     marked: Mapping[Eqn, str] = NO_PARAMS,
     native: bool = False,
     size: int = PART,
@@ -98,7 +98,7 @@ class _Printer:
         self,
         func: Func,
         jit: bool,
-        vector: Collection[tuple[str, str]],
+        vector: Collection[Eqn],
         marked: Mapping[Eqn, str],
         native: bool,
     ) -> None:

@@ -70,8 +70,8 @@ def literal(a: Lit) -> ast.expr:
 
 class Expressions:
     """Prints atoms and equations as expressions, given the plan and the names. `vector`
-    lists primitives, with dtypes, that the functions of `backend.vecmath` compute, where the result
-    is a scalar."""
+    are the equations that the functions of `backend.vecmath` compute, where the result is a
+    scalar."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Expressions:
         names: dict[Var, str],
         sharing: Sharing,
         numpy: Set[Var] | None = None,
-        vector: Collection[tuple[str, str]] = (),
+        vector: Collection[Eqn] = (),
         marked: Mapping[Eqn, str] = NO_PARAMS,
         native: bool = False,
     ) -> None:
@@ -111,7 +111,7 @@ class Expressions:
     def function(self, eqn: Eqn, name: str, module: str = "np") -> str:
         """What to call for NumPy's (or `math`'s) function `name`."""
         t = eqn.out.type
-        own = not t.is_array and t.dtype in ("f64", "f32") and (eqn.prim, t.dtype) in self.vector
+        own = not t.is_array and t.dtype in ("f64", "f32") and eqn in self.vector
         return VECTOR_NAMES[name] if own and name in VECTOR_NAMES else f"{module}.{name}"
 
     def operands(self, eqn: Eqn) -> list[ast.expr]:

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from s2s_ad.backend.expr import PRANGE
 
 #: Elements of an array that is small, and of all those of a function: threads have small stacks.
-SMALL, ALL = 16, 4096
+SMALL, ALL = 128, 8192
 _MADE = {"new_empty": "local_empty", "new_zeros": "local_zeros"}
 #: Functions that do not keep the arrays that they are given.
 _READ = ("put", "new_copy", "matmul")

@@ -11,7 +11,8 @@ import s2s_ad
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.ir.text import parse, show
 from s2s_ad.ir.verify import verify
-from s2s_ad.passes.distribute import PIECE, distribute
+from s2s_ad.passes.distribute import distribute
+from s2s_ad.passes.pieces import PIECE
 
 BEFORE = """
 func f(x: f64[n], y: f64[n], k: i64) {

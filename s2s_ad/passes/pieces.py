@@ -1,0 +1,229 @@
+"""A loop in two, a piece at a time: what nothing carried decides comes before what has an order.
+
+    for k, n, 1, s0 { (i, s)              for low = k, n, 256, s0, t { (low, s, t)
+      early…  gives e               →       for 0, count, 1, t { early…, kept in t }
+      late…   takes s and e                 for 0, count, 1, s { late…, from t }
+    }                                     }
+
+A piece and what is kept of it stay in the cache. Loops that count down do so here as well: within a
+piece the early part counts up, as it has no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from s2s_ad.analysis.independence import BufferAccesses
+from s2s_ad.analysis.vectors import is_elementwise, is_simple
+from s2s_ad.ir.build import Builder, i64
+from s2s_ad.ir.core import (
+    NO_PARAMS,
+    Atom,
+    Eqn,
+    Lit,
+    Region,
+    Var,
+    clone,
+    eqn_free_vars,
+    substitute,
+    walk,
+)
+from s2s_ad.ir.prims import has_effect
+from s2s_ad.ir.types import I64, Type
+
+#: How many iterations a piece has.
+PIECE = 128
+
+
+@dataclass(frozen=True)
+class Split:
+    """The equations of a body in two: those that nothing carried decides, and the others. `first`
+    are the places of the arrays that are carried by the early ones, `second` of all else that is
+    carried; `passed` goes from one loop to the other; what `again` gives is computed in both."""
+
+    early: list[Eqn]
+    late: list[Eqn]
+    first: list[int]
+    second: list[int]
+    passed: list[Var]
+    again: list[Eqn]
+
+
+def is_plain(loop: Eqn) -> bool:
+    """True for an innermost `for` that counts up or down by one, and does nothing but compute."""
+    if loop.prim != "for" or loop.params or loop.ins[2] not in (i64(1), i64(-1)):
+        return False
+    inner = walk(loop.regions[0])
+    return not has_effect(loop) and all(e.prim not in ("for", "while") for e in inner)
+
+
+def split(body: Region) -> Split | None:
+    """The body of a plain loop in two; None where that is not possible."""
+    late = _late(body)
+    early = [e for e in body.eqns if e not in late]
+    return _passing(body, early, [e for e in body.eqns if e in late])
+
+
+def _late(body: Region) -> set[Eqn]:
+    """What depends on what an iteration passes to the next one."""
+    index, *carried = body.params
+    inner = list(walk(body))
+    scalars = zip(carried, body.results)
+    known: set[Atom] = {p for p, r in scalars if not p.type.is_array and r is not p}
+    arrays = {p: _versions(p, body) for p in carried if p.type.is_array}
+    late: set[Eqn] = set()
+    before = -1
+    while len(late) > before:
+        before = len(late)
+        for eqn in body.eqns:
+            free = eqn_free_vars(eqn)
+            if not known.isdisjoint(free) or not all(map(is_simple, (eqn, *_inside(eqn)))):
+                late.add(eqn)
+        for param, own in arrays.items():
+            touching = [e for e in body.eqns if not own.isdisjoint(eqn_free_vars(e))]
+            alone = all(not e.regions for e in touching)
+            if not (alone and is_elementwise(param, inner, index)) or late & {*touching}:
+                late.update(touching)
+        known.update(out for e in late for out in e.outs)
+    return late
+
+
+def _inside(eqn: Eqn) -> Iterator[Eqn]:
+    return (e for r in eqn.regions for e in walk(r))
+
+
+def _versions(array: Var, body: Region) -> set[Atom]:
+    """All versions of a carried array."""
+    accesses = BufferAccesses(array)
+    accesses.block(body)
+    return accesses.versions
+
+
+def _passing(body: Region, early: list[Eqn], late: list[Eqn]) -> Split | None:
+    """What the late equations need of the early ones."""
+    carried = body.params[1:]
+    made = {out: e for e in early for out in e.outs}
+    written = {e.ins[0]: e for e in early if e.prim in ("store", "accum")}
+    first = [k for k, r in enumerate(body.results) if r in made and carried[k].type.is_array]
+    second = [k for k in range(len(carried)) if k not in first]
+    wanted = [a for e in late for a in eqn_free_vars(e)] + [body.results[k] for k in second]
+    passed: list[Var] = []
+    again: set[Eqn] = set()
+    while wanted:
+        a = wanted.pop()
+        eqn = made.get(a)  # type: ignore[arg-type]
+        if eqn is None or eqn in again or a in passed:
+            continue
+        loaded = eqn.prim == "load" and eqn.ins[0] not in written and eqn.ins[0] not in made
+        if loaded or not (a.type.is_float or eqn.regions):
+            again.add(eqn)
+            wanted += eqn.ins
+        elif a.type.is_float and not a.type.is_array:
+            passed.append(a)
+        else:
+            return None
+    return Split(early, late, first, second, passed, [e for e in early if e in again])
+
+
+def emit_pieces(b: Builder, loop: Eqn, parts: Split, ahead: Atom | None = None) -> None:
+    """Append `loop`, a plain one, in pieces. Where `ahead` is given, a bool, and False, the early
+    part is left out: the late one then gets along without what it is passed."""
+    (body,) = loop.regions
+    start, stop, step, *inits = loop.ins
+    rooms = [
+        b.emit("empty", i64(PIECE), name=v.name, type=Type(v.type.dtype, (PIECE,)),
+               dtype=v.type.dtype)
+        for v in parts.passed
+    ]  # fmt: skip
+    low = Var("low", I64)
+    params = [Var(p.name, p.type) for p in body.params[1:]]
+    temps = [Var(r.name, r.type) for r in rooms]
+    inner = Builder(loop.loc, loop.role)
+    up = step == i64(1)
+    piece = _piece(inner, low, start, stop, up)
+    count = piece.count if ahead is None else inner.emit("select", ahead, piece.count, i64(0))
+    after, filled = _first(inner, parts, body, _Piece(piece.begin, count), params, temps)
+    after |= _second(inner, parts, body, piece, params, filled, up)
+    results = (*(after[k] for k in range(len(params))), *filled)
+    region = inner.region((low, *params, *temps), results)
+    unread = [Var(r.name, r.type) for r in rooms]
+    ins = (start, stop, i64(PIECE if up else -PIECE), *inits, *rooms)
+    b.append(loop.with_(outs=(*loop.outs, *unread), ins=ins, regions=(region,)))
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The lowest index of a piece, and how many it has."""
+
+    begin: Atom
+    count: Atom
+
+
+def _piece(b: Builder, low: Var, start: Atom, stop: Atom, up: bool) -> _Piece:
+    """The piece of the loop from `start` to `stop` whose first iteration has the index `low`. LLVM
+    does not see of a variable that the indices of a loop are not negative; it is told."""
+    left = b.emit("sub", stop, low) if up else b.emit("sub", low, stop)
+    count = b.emit("minimum", left, i64(PIECE), name="count")
+    begin: Atom = low
+    if not up:
+        begin = b.emit("add", b.emit("sub", low, count), i64(1))
+    lowest = start if up else stop
+    if isinstance(lowest, Lit) and lowest.value >= (0 if up else -1):
+        begin = b.emit("maximum", begin, i64(0), name="begin")
+    return _Piece(begin, count)
+
+
+#: What a carried place has after a loop.
+_After = dict[int, Atom]
+
+
+def _first(
+    b: Builder, parts: Split, body: Region, piece: _Piece,
+    params: Sequence[Var], temps: Sequence[Var],
+) -> tuple[_After, list[Var]]:  # fmt: skip
+    """The loop with the early equations, and arrays with what is passed on."""
+    own = [body.params[1 + k] for k in parts.first]
+    rooms = [Var(t.name, t.type) for t in temps]
+    inside, at = _body(b, body, piece)
+    inside.eqns += parts.early
+    kept = [
+        inside.emit("store", room, v, at, spec="i", name=room.name, type=room.type)
+        for room, v in zip(rooms, parts.passed)
+    ]
+    results = (*(body.results[k] for k in parts.first), *kept)
+    made = clone(Region((at, *own, *rooms), tuple(inside.eqns), results))
+    ins = (i64(0), piece.count, i64(1), *(params[k] for k in parts.first), *temps)
+    outs = tuple(Var(v.name, v.type) for v in (*own, *rooms))
+    b.append(Eqn(outs, "for", ins, NO_PARAMS, (made,), b.loc, b.role))
+    return dict(zip(parts.first, outs)), list(outs[len(own) :])
+
+
+def _body(b: Builder, body: Region, piece: _Piece) -> tuple[Builder, Var]:
+    """A loop over a piece, which computes the index of the whole one from its own."""
+    at, inside = Var("at", I64), Builder(b.loc, b.role)
+    inside.append(Eqn((body.params[0],), "add", (piece.begin, at), NO_PARAMS, (), b.loc, b.role))
+    return inside, at
+
+
+def _second(
+    b: Builder, parts: Split, body: Region, piece: _Piece,
+    params: Sequence[Var], filled: Sequence[Var], up: bool,
+) -> _After:  # fmt: skip
+    """The loop with the late equations, in the order of the whole."""
+    own = [body.params[1 + k] for k in parts.second]
+    inside, at = _body(b, body, piece)
+    loaded = {
+        v: inside.emit("load", room, at, spec="i", name=v.name)
+        for v, room in zip(parts.passed, filled)
+    }
+    inside.eqns += (*parts.again, *parts.late)
+    results = tuple(body.results[k] for k in parts.second)
+    made = clone(substitute(Region((at, *own), tuple(inside.eqns), results), loaded))
+    bounds = (i64(0), piece.count, i64(1))
+    if not up:
+        bounds = (b.emit("sub", piece.count, i64(1)), i64(-1), i64(-1))
+    ins = (*bounds, *(params[k] for k in parts.second))
+    outs = tuple(Var(v.name, v.type) for v in own)
+    b.append(Eqn(outs, "for", ins, NO_PARAMS, (made,), b.loc, b.role))
+    return dict(zip(parts.second, outs))
