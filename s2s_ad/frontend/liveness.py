@@ -186,6 +186,8 @@ def has_break(loop: gast.AST) -> bool:
 def _breaks(node: gast.AST) -> bool:
     if isinstance(node, gast.Break):
         return True
-    if isinstance(node, (*SCOPES, gast.expr, gast.For, gast.While)):
-        return any(_breaks(s) for s in getattr(node, "orelse", ()))
+    if isinstance(node, (*SCOPES, gast.expr)):
+        return False
+    if isinstance(node, (gast.For, gast.While)):
+        return any(map(_breaks, node.orelse))
     return any(_breaks(child) for child in gast.iter_child_nodes(node))

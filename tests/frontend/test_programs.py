@@ -68,6 +68,15 @@ TEXTS: dict[str, tuple] = {
         (V + 6, 6.1),
         (V, 50.0),
     ),
+    "choices_in_loops_that_end": (
+        "x, n",
+        "k = 0\nwhile k < n:\n    x = x * 0.5 if x > 0.3 else x + 1.0\n    k += 1\n"
+        "for i in range(n):\n    x = x * 0.9 if i % 2 else x\n    if x > 5.0: break\n"
+        "else:\n    x += 1.0\nreturn x",
+        (1.0, 9),
+        (0.1, 2),
+        (500.0, 3),
+    ),
     "while_true": (
         "x, n",
         "k = 0\nwhile True:\n    x = x * 0.5 + 1\n    k += 1\n    if k > n: break\n"
