@@ -27,11 +27,13 @@ from s2s_ad.passes.contract import contract
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
 from s2s_ad.passes.distribute import distribute
+from s2s_ad.passes.elements import elements
 from s2s_ad.passes.hoist import hoist, hoist_checks
 from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
+from s2s_ad.passes.narrow import narrow
 from s2s_ad.passes.onto import onto
 from s2s_ad.passes.parallel import parallel
 from s2s_ad.passes.preaccumulate import preaccumulate
@@ -102,10 +104,12 @@ def stages(
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
     summed = Stage("promote", each(promote, preaccumulate, distribute, simplify, cse, dce))
+    apart = (Stage("elements", each(narrow, elements, simplify, cse, dce)),) if kernel else ()
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
         Stage("simplify", each(simplify, cse, dce, contract, hoist, batch, cse)),
+        *apart,
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
@@ -161,7 +165,8 @@ def run(
     if after is not None:
         check_option("after", after, ("frontend", *(s.name for s in todo), *inside))
     if after in inside:
-        todo = (todo[0], inside[after])
+        before = [s.name for s in todo].index("transpose")
+        todo = (*todo[:before], inside[after])
     names = ("frontend", *(stage.name for stage in todo))
     funcs: Funcs = (func,)
     _observe("frontend", funcs, 0.0)
