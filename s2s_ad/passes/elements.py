@@ -151,7 +151,11 @@ def _places(eqn: Eqn) -> list[tuple[Atom, ...]] | None:
             return None
     if math.prod(map(len, choices)) > MOST:
         return None
-    if is_small(base) and not all(isinstance(a, Lit) for one in choices for a in one):
+    if is_small(base) and not all(
+        isinstance(a, Lit) and -n <= a.value < n  # type: ignore[operator]
+        for one, n in zip(choices, base.shape)
+        for a in one
+    ):
         return None
     return list(itertools.product(*choices))
 

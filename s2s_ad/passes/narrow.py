@@ -124,11 +124,17 @@ def _waits(body: Region, carried: set[Var], check: _Check) -> bool:
             return False
         if carried.isdisjoint(eqn_free_vars(eqn)):
             continue
-        places = eqn.ins[1:]
-        element = eqn.prim == "load" and is_element(eqn.params["spec"])
-        if not element or not all(isinstance(a, Lit) and a.value < check.extent for a in places):
+        if eqn.prim != "load" or not is_element(eqn.params["spec"]):
+            return False
+        extents = check.known(eqn.ins[0].type).shape
+        if not all(_is_within(a, n) for a, n in zip(eqn.ins[1:], extents)):
             return False
     return False
+
+
+def _is_within(place: Atom, extent: int | str) -> bool:
+    known = isinstance(place, Lit) and isinstance(extent, int)
+    return known and -extent <= place.value < extent
 
 
 def _taken(b: Builder, init: Atom, param: Var, check: _Check) -> Var:

@@ -94,6 +94,14 @@ def nested(y0, p, h, steps):
     return kept
 
 
+def too_many(y, h, steps):
+    """A third element, from the end: an argument that gets through the check does not have it."""
+    for _ in range(steps):
+        a = y[-3] if h > 1.0 else 0.0
+        y = y + h * np.array([y[1], -y[0]]) + a
+    return y
+
+
 P = np.array([1.0, 0.4, 0.3, 0.2])
 
 
@@ -112,3 +120,15 @@ def test_programs(f, jit: bool) -> None:
         for g in tried:
             with pytest.raises(error):
                 g(np.ones(n), P, 0.01, 3)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_subscripts_out_of_range(jit: bool) -> None:
+    gradient = s2s_ad.vjp(too_many, (0,), jit=jit, level="kernel")
+    value, pull = gradient(np.array([0.3, 0.4]), 0.1, 5)
+    expected, pull_expected = s2s_ad.vjp(too_many, (0,), jit=False)(np.array([0.3, 0.4]), 0.1, 5)
+    np.testing.assert_allclose(value, expected, rtol=1e-13)
+    np.testing.assert_allclose(pull(value), pull_expected(value), rtol=1e-13)
+    for h, n, error in ((1.5, 2, IndexError), (1.5, 3, ValueError)):
+        with pytest.raises(error):
+            gradient(np.ones(n), h, 2)
