@@ -82,9 +82,8 @@ def _kept(func: Func) -> set[Atom]:
     for eqn in eqns:
         whole.update(a for k, a in enumerate(eqn.ins) if not _takes_elements(eqn, k))
         for a, b in _shared(eqn):
-            a, b = find(a), find(b)
-            if a is not b:
-                leader[a] = b
+            if a.type.is_array and find(a) is not find(b):
+                leader[find(a)] = find(b)
     before = -1
     while len(whole) > before:  # what an array is computed from that is computed as one
         before = len(whole)

@@ -59,6 +59,16 @@ def test_golden(golden, n: int) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+def test_numbers_that_are_carried() -> None:
+    """Literals are equal where their values are."""
+    func = parse(
+        "func f(n: i64) {\n y: f64[2] = full 1.0: f64, 2: i64\n"
+        " a: f64, y: f64[2] = for 0: i64, n, 1: i64, 0.5: f64, y { (i: i64, a: f64, y: f64[2])\n"
+        "  z: f64[2] = mul y, a\n  yield 0.5: f64, z }\n return y }"
+    )
+    assert [a.tolist() for a in evaluate(elements(func), (2,))] == [[0.25, 0.25]]
+
+
 def vectors(x, steps):
     """Arithmetic of vectors, a cross product, views, and a running maximum in an array."""
     p, v = np.array([x, 0.3, -0.2]), np.array([0.1, x * x, 0.5])
