@@ -116,6 +116,8 @@ def _passing(body: Region, early: list[Eqn], late: list[Eqn]) -> Split | None:
         if eqn is None or eqn in again or a in passed:
             continue
         loaded = eqn.prim == "load" and eqn.ins[0] not in written and eqn.ins[0] not in made
+        if eqn.prim == "load" and not (loaded or a.type.is_float):
+            return None  # the early part overwrites it, and numbers alone are passed on
         if loaded or not (a.type.is_float or eqn.regions):
             again.add(eqn)
             wanted += eqn.ins

@@ -94,6 +94,25 @@ def smoothed(x, y):
     return y[-1] * y[0]
 
 
+def emptied(x, left):
+    """An integer is read of what is overwritten, and decides what is carried."""
+    s = 0.3
+    for i in range(x.shape[0]):
+        j = left[i]
+        left[i] = 0
+        s = (s * 0.5 if j > 2 else s * 0.9) + math.exp(x[i])
+    return s
+
+
+def test_integers_that_are_overwritten() -> None:
+    x, left = np.linspace(0, 1, 6), np.array([5, 4, 3, 2, 1, 0])
+    for jit in (True, False):
+        after = left.copy()
+        found = s2s_ad.differentiate(emptied, jit=jit, level="kernel")(x, after)
+        np.testing.assert_allclose(found, emptied(x, left.copy()), rtol=1e-13)
+        assert not after.any()
+
+
 RNG = np.random.default_rng(4)
 PROGRAMS = {
     "entropy": (entropy, lambda n: (RNG.random(n) + 0.1,)),
