@@ -1,6 +1,7 @@
 """Rules for array primitives, and the transposes of everything linear."""
 
 from s2s_ad.ops import (
+    FIRST_TOUCH,
     I64,
     Builder,
     Lit,
@@ -312,12 +313,15 @@ def _accum_t(t, eqn, ct):
 
 @transpose("store")
 def _store_t(t, eqn, ct):
-    """The value gets the cotangent of the place it was written to, which is then zeroed. Where that
-    is the whole array, nothing is left of what was there before."""
+    """The value gets the cotangent of the place it was written to, which is then zeroed, unless
+    nobody looks at it again. Where that is the whole array, nothing is left of what was there
+    before."""
     base, value = eqn.ins[:2]
     if t.is_linear(value):
         t.add(value, _read_back(t, eqn, ct, overwrites=True))
-    if t.is_linear(base) and not is_full(eqn.params["spec"]):
+    if t.is_linear(base) and eqn.params.get(FIRST_TOUCH):
+        t.add(base, ct)
+    elif t.is_linear(base) and not is_full(eqn.params["spec"]):
         indices = [t.value(a).atom for a in eqn.ins[2:]]
         t.add(base, apply("store", ct, 0.0, *indices, spec=eqn.params["spec"]))
 

@@ -89,15 +89,15 @@ def stages(
     of all of them, and the reverse sweep, which uses the same ones, has none.
     """
     optimise = each(simplify, cse, dce, contract, hoist, onto)
-    gradient = functools.partial(grad, wrt=wrt, invert=invert, donated=donated)
+    kernel = level == "kernel"
+    gradient = functools.partial(grad, wrt=wrt, invert=invert, donated=donated, guarded=kernel)
     derive = {
         "primal": (),
         "jvp": (Stage("jvp", lambda funcs: (jvp(*funcs, wrt),)),),
         "grad": (Stage("transpose", lambda funcs: (gradient(*funcs, value=False),)),),
         "value_and_grad": (Stage("transpose", lambda funcs: (gradient(*funcs),)),),
-        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert, donated)),),
+        "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert, donated, kernel)),),
     }
-    kernel = level == "kernel"
     changed = functools.partial(interchange, threads=threads)
     lowered = Stage("lower", each(rotate, clear, lower, simplify, cse, dce))
     turned = Stage("upwards", each(upwards, simplify, dce))

@@ -46,7 +46,7 @@ FORMS = {
     "wraps": ("order", "order"),
     "nested": ("iterations", "iterations"),
     "blocks": ("parts", "parts"),
-    "strided": ("parts", "order"),
+    "strided": ("parts", "parts"),
     "branches": ("parts", "iterations"),
     "steps": ("parts", "parts"),
     "known_bounds": ("parts", "iterations"),

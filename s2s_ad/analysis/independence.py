@@ -168,12 +168,18 @@ class _Loop:
 
 class BufferAccesses:
     """Everything that a region does to a buffer, from its first version on: the equations that read
-    and write elements, with their places. `escapes` is true where it is used as a whole."""
+    and write elements, with their places, and the `wholes` that use it otherwise. `mixed` is true
+    where one variable may be a version or something else."""
 
     def __init__(self, first: Var) -> None:
         self.versions: set[Atom] = {first}
         self.eqns: list[Eqn] = []
-        self.escapes = False
+        self.wholes: list[Eqn] = []
+        self.mixed = False
+
+    @property
+    def escapes(self) -> bool:
+        return self.mixed or bool(self.wholes)
 
     @property
     def places(self) -> list[list[Axis]]:
@@ -194,13 +200,17 @@ class BufferAccesses:
         if eqn.prim in ("load", *WRITES) and eqn.ins[0] in self.versions:
             self.eqns.append(eqn)
             self.versions.update(eqn.outs if eqn.prim in WRITES else ())
-            self.escapes |= any(a in self.versions for a in eqn.ins[1:])
+            self._whole(eqn, eqn.ins[1:])
         elif eqn.prim == "if":
             self._branch(eqn)
         elif eqn.prim in ("for", "while"):
             self._inner_loop(eqn)
         elif eqn.prim != "dim":
-            self.escapes |= any(a in self.versions for a in eqn.ins)
+            self._whole(eqn, eqn.ins)
+
+    def _whole(self, eqn: Eqn, operands: Sequence[Atom]) -> None:
+        if any(a in self.versions for a in operands):
+            self.wholes.append(eqn)
 
     def _branch(self, eqn: Eqn) -> None:
         for region in eqn.regions:
@@ -215,7 +225,7 @@ class BufferAccesses:
                 self.versions.update(r.params[k] for r in eqn.regions)
         for region in eqn.regions:
             self.block(region)
-        self.escapes |= eqn.prim == "while" and eqn.regions[0].results[0] in self.versions
+        self.mixed |= eqn.prim == "while" and eqn.regions[0].results[0] in self.versions
         for k in range(-len(inits), 0):
             self._joined((inits[k], eqn.regions[-1].results[k]), (eqn.outs[k],))
 
@@ -224,4 +234,4 @@ class BufferAccesses:
         one in part."""
         here = [a in self.versions for a in ways]
         self.versions.update(outs if all(here) else ())
-        self.escapes |= any(here) and not all(here)
+        self.mixed |= any(here) and not all(here)

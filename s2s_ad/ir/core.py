@@ -38,6 +38,8 @@ ANY_ORDER = "any_order"
 #: A parameter of `maximum` and `minimum` that are Python's: the first operand, unless the second is
 #: more, or less. They part from NumPy's where one is nan.
 FIRST = "first"
+#: A parameter of a tangent's `store`: nothing has read or written the place before, and it is zero.
+FIRST_TOUCH = "first_touch"
 #: A parameter of `for`: the user has WISHED for a loop whose iterations run at the same time
 #: (prange), or it is PROVED that they may, or not proved (passes/parallel.py): the wish is DENIED.
 PARALLEL, WISHED, PROVED, DENIED = "parallel", "wished", "proved", "denied"

@@ -22,10 +22,14 @@ A product of partial derivatives may be more than any float where the cotangent,
 after the other, is one. So each iteration asks whether all coefficients and cotangents are of
 moderate size; where they are not, it goes the way that the program has (`if … else`, not shown).
 Loops of few iterations go it throughout.
+
+Where all that becomes of a carried `x` is `v = add x, w` (a cotangent that comes from later in the
+program as well, as those of a trajectory do), it is `v` whose coefficients are computed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,6 +46,7 @@ from s2s_ad.ir.core import (
     clone,
     eqn_free_vars,
     free_vars,
+    region_uses,
     substitute,
     walk,
 )
@@ -117,13 +122,15 @@ def _is_short(loop: Eqn) -> bool:
 @dataclass(frozen=True)
 class _Recurrence:
     """A body in three: what nothing carried decides; arithmetic that is linear in the carried
-    `seeds`, by their places; and writes of what that gives to arrays."""
+    `seeds`, by their places; and writes of what that gives to arrays. `inputs` are sums of a seed
+    and something early that take the seed's place."""
 
     body: Region
     early: list[Eqn]
     linear: list[Eqn]
     writes: list[Eqn]
     seeds: dict[Var, Seed]
+    inputs: dict[Seed, Eqn]
 
     @property
     def outputs(self) -> list[Var]:
@@ -131,6 +138,17 @@ class _Recurrence:
         made = {out for e in self.linear for out in e.outs}
         wanted = (*self.body.results, *(e.ins[1] for e in self.writes))
         return [a for a in dict.fromkeys(wanted) if isinstance(a, Var) and a in made]
+
+    @property
+    def added(self) -> list[Var]:
+        """What the inputs add to the seeds."""
+        atoms = [a for e in self.inputs.values() for a in e.ins]
+        return [a for a in dict.fromkeys(atoms) if isinstance(a, Var) and a not in self.seeds]
+
+    def forms(self) -> Forms:
+        """The forms of the seeds, or of what takes their place."""
+        taken = {self.inputs[k].out if k in self.inputs else p: k for p, k in self.seeds.items()}
+        return Forms(taken, self.body)
 
 
 def _recurrence(body: Region) -> _Recurrence | None:
@@ -157,7 +175,16 @@ def _recurrence(body: Region) -> _Recurrence | None:
     others = [v for e in (*early, *linear) for v in eqn_free_vars(e)]
     if not written.isdisjoint(others):  # read again, or written by the early part too
         return None
-    return _Recurrence(body, early, linear, writes, seeds)
+    return _Recurrence(body, early, linear, writes, seeds, _inputs(body, linear, seeds, moving))
+
+
+def _inputs(
+    body: Region, linear: Sequence[Eqn], seeds: dict[Var, Seed], moving: set[Var]
+) -> dict[Seed, Eqn]:
+    """The sums that are all that becomes of a seed."""
+    uses = Counter(region_uses(body))
+    sums = [e for e in linear if e.prim == "add" and len(moving.intersection(e.ins)) == 1]
+    return {seeds[a]: e for e in sums for a in e.ins if a in seeds and uses[a] == 1}
 
 
 def _is_linear(eqn: Eqn, moving: set[Var]) -> bool:
@@ -202,8 +229,9 @@ class _Jacobian:
 
 def _jacobian(loop: Eqn, recurrence: _Recurrence) -> _Jacobian | None:
     """Propagates forms through the linear equations; None where one is not linear after all."""
-    b, forms = Builder(loop.loc, loop.role), Forms(recurrence.seeds, recurrence.body)
-    if not forms.propagate(b, recurrence.linear):
+    b, forms = Builder(loop.loc, loop.role), recurrence.forms()
+    inputs = recurrence.inputs.values()
+    if not forms.propagate(b, [e for e in recurrence.linear if e not in inputs]):
         return None
     return _named(_Jacobian(b.eqns, {v: forms.known[v] for v in recurrence.outputs}), recurrence)
 
@@ -227,9 +255,9 @@ def _named(jacobian: _Jacobian, recurrence: _Recurrence) -> _Jacobian:
 def _pays(recurrence: _Recurrence, jacobian: _Jacobian) -> bool:
     """True where the Jacobian, several at once, and the product with it take less time than the
     iteration does."""
-    passed = len(jacobian.coefficients())
-    if not (jacobian.chained and passed):
+    if not (jacobian.chained and jacobian.coefficients()):
         return False
+    passed = len(jacobian.coefficients()) + len(recurrence.added)
     early, before = _weight(recurrence.early), _weight(recurrence.linear)
     products = sum(len(form) for form in jacobian.forms.values())
     after = (early + _weight(jacobian.eqns) + passed) / _LANES + passed / 2 + products + 2
@@ -252,10 +280,11 @@ def _body(
     body, outputs = recurrence.body, recurrence.outputs
     b = Builder(loop.loc, loop.role)
     b.eqns += (*recurrence.early, *jacobian.eqns)
-    size = _size(b, jacobian.coefficients())
+    size = _size(b, recurrence, jacobian)
     moderate = _moderate(b, recurrence, jacobian, size)
     product = Builder(loop.loc, loop.role)
-    found = [_product(product, jacobian.forms[v], recurrence.seeds, v.name) for v in outputs]
+    seeds = _seeds(product, recurrence)
+    found = [_product(product, jacobian.forms[v], seeds, v.name) for v in outputs]
     regions = (product.region((), found), _otherwise(recurrence, outputs))
     chosen = moderate if ahead is None else b.emit("and", ahead, moderate)
     outs = b.equation("if", (chosen,), regions=regions, names=[v.name for v in outputs])
@@ -263,12 +292,18 @@ def _body(
     b.eqns += (e.with_(ins=tuple(names.get(a, a) for a in e.ins)) for e in recurrence.writes)
     made = b.region(body.params, [names.get(r, r) for r in body.results])
     elsewhere = {v for e in recurrence.writes for v in e.ins} | {*free_vars(regions[1])}
-    return made, {size, *jacobian.coefficients()} - elsewhere - {*body.results}
+    needed = {size, *jacobian.coefficients(), *recurrence.added}
+    return made, needed - elsewhere - {*body.results}
 
 
-def _size(b: Builder, coefficients: Sequence[Var]) -> Atom:
-    """The sum of their magnitudes: more than each of them, and not a number where one is not."""
-    sizes: list[Atom] = [b.emit("abs", c) for c in coefficients]
+def _size(b: Builder, recurrence: _Recurrence, jacobian: _Jacobian) -> Atom:
+    """The sum of the magnitudes of all coefficients: more than each of them, and not a number where
+    one is not. What is added to cotangents counts as much more as these must be less."""
+    sizes: list[Atom] = [b.emit("abs", c) for c in jacobian.coefficients()]
+    for one in recurrence.added:
+        most, greatest = _MODERATE[one.type.dtype]
+        scaled = b.emit("mul", one, number(greatest / most, one.type.dtype))
+        sizes.append(b.emit("abs", scaled))
     total = sizes[0]
     for one in sizes[1:]:
         total = b.emit("add", total, one, name="size")
@@ -283,6 +318,18 @@ def _moderate(b: Builder, recurrence: _Recurrence, jacobian: _Jacobian, size: At
         if k in jacobian.chained:
             test = b.emit("and", test, b.emit("le", b.emit("abs", param), most))
     return test
+
+
+def _seeds(b: Builder, recurrence: _Recurrence) -> dict[Var, Seed]:
+    """The seeds, or what takes their place, computed in `b`."""
+    found = {}
+    for param, k in recurrence.seeds.items():
+        if k in recurrence.inputs:
+            eqn = recurrence.inputs[k]
+            param = Var(eqn.out.name, eqn.out.type)
+            b.append(eqn.with_(outs=(param,)))
+        found[param] = k
+    return found
 
 
 def _product(b: Builder, form: Form, seeds: dict[Var, Seed], name: str) -> Atom:

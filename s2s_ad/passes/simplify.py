@@ -43,7 +43,27 @@ Identity = Callable[[Eqn, Definitions], "Atom | Eqn | None"]
 
 def simplify(func: Func) -> Func:
     """`func` with local identities applied."""
-    return func.with_(body=_named_extents(func, _region(func.body, {}, {})))
+    names: dict[Var, Atom] = {}
+    body = _region(func.body, names, {})
+    return func.with_(body=_named_extents(func, _named_cotangents(body, names)))
+
+
+def _named_cotangents(body: Region, names: dict[Var, Atom]) -> Region:
+    """An array that has turned out to be a cotangent is called so, unless it has a name."""
+    better = {
+        a: Var(v.name, a.type)
+        for v, a in names.items()
+        if a.type.is_array and a.name == "t" and v.name != "t_bar" and v.name.endswith("_bar")
+    }
+
+    def define(region: Region) -> Region:
+        eqns = []
+        for eqn in region.eqns:
+            outs = tuple(better.get(v, v) for v in eqn.outs)
+            eqns.append(eqn.with_(outs=outs, regions=tuple(map(define, eqn.regions))))
+        return Region(region.params, tuple(eqns), region.results)
+
+    return define(substitute(body, better)) if better else body
 
 
 def _named_extents(func: Func, body: Region) -> Region:

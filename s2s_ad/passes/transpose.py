@@ -24,11 +24,13 @@ from s2s_ad.analysis.rerun import rerunnable
 from s2s_ad.ir.build import Builder, number
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Func, Region, Var, clone, free_vars
 from s2s_ad.passes.dce import dce
+from s2s_ad.passes.handover import handover
 from s2s_ad.passes.jvp import jvp_with_pairs, names_of
 from s2s_ad.passes.origins import origins
 from s2s_ad.passes.putback import with_logs
 from s2s_ad.passes.reverse import Reverse
 from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
+from s2s_ad.passes.untouched import untouched
 
 
 def grad(
@@ -37,15 +39,16 @@ def grad(
     invert: bool = False,
     donated: Sequence[int] = (),
     value: bool = True,
+    guarded: bool = False,
 ) -> Func:
     """One function with all of `func`'s results and then the gradients of the first, a scalar, with
     respect to the parameters `wrt`; without that first result where `value` is false. It never
     writes to its arguments, and does not count on finding in those `donated`, later, what they hold
     at first. `invert` allows it to invert updates of floating-point variables, with rounding,
-    instead of saving these."""
+    instead of saving these. `guarded` allows conditions for what is handed over (handover.py)."""
     seed = number(1, func.results[0].type.dtype)
     first = 0 if value else 1
-    sweeps = _Sweeps(func, wrt, {0: seed}, invert, donated, first)
+    sweeps = _Sweeps(func, wrt, {0: seed}, invert, donated, first, guarded)
     results = (*sweeps.primal_results[first:], *sweeps.gradients)
     names = names_of(func)[first:] + _bars(func, wrt)
     name = f"{func.name}_value_and_grad" if value else f"{func.name}_grad"
@@ -53,7 +56,11 @@ def grad(
 
 
 def vjp(
-    func: Func, wrt: Sequence[int], invert: bool = False, donated: Sequence[int] = ()
+    func: Func,
+    wrt: Sequence[int],
+    invert: bool = False,
+    donated: Sequence[int] = (),
+    guarded: bool = False,
 ) -> tuple[Func, Func]:
     """(forward, backward). `forward` has the parameters of `func`, and gives its results and then
     the residuals. `backward` has the residuals and then one cotangent for every floating-point
@@ -63,7 +70,7 @@ def vjp(
         for k, (name, r) in enumerate(zip(names_of(func), func.results))
         if r.type.is_float
     }
-    sweeps = _Sweeps(func, wrt, cotangents, invert, donated)
+    sweeps = _Sweeps(func, wrt, cotangents, invert, donated, guarded=guarded)
     params = tuple(cotangents.values())
     back = Region(params, tuple(sweeps.back.eqns), sweeps.gradients)
     residuals = tuple(free_vars(back))
@@ -92,9 +99,10 @@ class _Sweeps:
         invert: bool,
         donated: Sequence[int],
         first: int = 0,
+        guarded: bool = False,
     ) -> None:
         self.func = func
-        start, seeded = _linearised(func, wrt, cotangents, donated)
+        start, seeded = _linearised(func, wrt, cotangents, donated, guarded)
         wanted = start.func.results[first : len(func.results)]
         program, plan = _plan(start, seeded, invert, wanted)
         self.ahead: Forward = forward(program, plan)
@@ -124,7 +132,11 @@ class _Sweeps:
 
 
 def _linearised(
-    func: Func, wrt: Sequence[int], cotangents: Mapping[int, Atom], donated: Sequence[int]
+    func: Func,
+    wrt: Sequence[int],
+    cotangents: Mapping[int, Atom],
+    donated: Sequence[int],
+    guarded: bool,
 ) -> tuple[Program, list[tuple[Var, Atom]]]:
     """The JVP of `func` with only those tangent results that have a cotangent, and these pairs."""
     tangent, primal_of = jvp_with_pairs(func, wrt)
@@ -134,8 +146,8 @@ def _linearised(
     pairs = [(dot, cotangents[k]) for k, dot in zip(floats, dots) if k in cotangents]
     results = tangent.results[: len(func.results)] + tuple(dot for dot, _ in pairs)
     body = Region(tangent.params, tangent.body.eqns, results)
-    kept = prepare(dce(Func(tangent.name, body)))
-    ready, hints = with_extents(kept, primal_of)
+    handed = untouched(handover(dce(Func(tangent.name, body)), guarded))
+    ready, hints = with_extents(prepare(handed), primal_of)
     return Program(ready, len(tuple(wrt)), hints), [p for p in pairs if isinstance(p[0], Var)]
 
 

@@ -84,7 +84,6 @@ def stencil_value_and_grad(x):
                 i = first + k + 1
                 # y[i] = x[i - 1] ** 2 + x[i + 1] * x[i]
                 t_bar = y_bar[i]
-                y_bar[i] = 0.0
                 t4 = i + 1
                 x_bar[i] += t_bar * x[t4]
                 x_bar[t4] += t_bar * x[i]
@@ -141,7 +140,6 @@ def matvec_value_and_grad(A, x):
                 A_bar[i, j] = 0.0
             # y[i] = s
             s_bar = y_bar[i]
-            y_bar[i] = 0.0
             # for j in range(A.shape[1]):
             for j in range(n1):
                 # s += A[i, j] * x[j]
