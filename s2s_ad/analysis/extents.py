@@ -127,8 +127,8 @@ class Extents:
                 return self.find(base, axis)
             left = [a for a in range(base.type.ndim) if a not in eqn.params["axes"]]
             return self.find(base, left[axis])
-        if eqn.prim in ("cholesky", "inv"):
-            return self.find(base, axis)
+        if eqn.prim in ("cholesky", "inv", "solve"):
+            return self.find(eqn.ins[-1], axis)
         if eqn.prim == "dot":
             first = axis < base.type.ndim - 1
             return self.find(base, 0) if first else self.find(eqn.ins[1], 1)

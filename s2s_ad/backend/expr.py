@@ -46,6 +46,8 @@ VECTOR_NAMES = {
 APART, PUT, GROWN = "apart", "put", "grown"
 MEMORY_NAMES = (APART, "local_empty", "local_zeros", "new_empty", "new_full", "new_zeros")
 COPY_NAMES, BLAS_NAMES = (GROWN, "new_copy", PUT), ("matmul",)
+#: And of `backend.triangular`.
+SOLVE_NAMES = ("solve_lower", "solve_lower_transposed")
 
 #: Sums and products whose order is free: the functions of `backend.vecmath` that say so.
 ANY_ORDER_NAMES = {"add": "vadd", "sub": "vsub", "mul": "vmul"}
@@ -217,6 +219,15 @@ class Expressions:
         """numba's np.linalg gives Fortran's order."""
         made = py.call(f"np.linalg.{eqn.prim}", self.atom(eqn.ins[0]))
         return py.call("np.ascontiguousarray", made)
+
+    def solution(self, eqn: Eqn) -> ast.expr:
+        """Of linear equations. NumPy solves any, and numba by that gives Fortran's order."""
+        a, b = self.atoms(eqn.ins)
+        turned = eqn.params["transposed"]
+        if self.native and eqn.params["lower"]:
+            return py.call(SOLVE_NAMES[turned], a, b)
+        solved = py.call("np.linalg.solve", ast.Attribute(a, "T", ast.Load()) if turned else a, b)
+        return py.call("np.ascontiguousarray", solved)
 
     def compare(self, eqn: Eqn) -> ast.expr:
         left, right = self.operands(eqn)
@@ -458,6 +469,7 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     **dict.fromkeys(("empty", "full"), _E.create),
     **dict.fromkeys(("concatenate", "stack"), _E.join),
     **dict.fromkeys(("cholesky", "inv"), _E.factorisation),
+    "solve": _E.solution,
     "not": _E.negation, "neg": _E.minus, "abs": _E.absolute, "pow": _E.power,
     "select": _E.select, "if": _E.conditional, "convert": _E.convert,
     "stop_gradient": _E.identity, "iota": _E.iota, "copy": _E.copy, "dim": _E.dim,

@@ -20,13 +20,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from s2s_ad.backend.expr import PRANGE
+from s2s_ad.backend.expr import PRANGE, SOLVE_NAMES
 
 #: Elements of an array that is small, and of all those of a function: threads have small stacks.
 SMALL, ALL = 128, 8192
 _MADE = {"new_empty": "local_empty", "new_zeros": "local_zeros"}
 #: Functions that do not keep the arrays that they are given.
-_READ = ("put", "new_copy", "matmul")
+_READ = ("put", "new_copy", "matmul", *SOLVE_NAMES)
 
 
 def local(function: ast.FunctionDef) -> ast.FunctionDef:

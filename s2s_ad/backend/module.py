@@ -15,6 +15,7 @@ from s2s_ad.backend.expr import (
     FREE_NAMES,
     MEMORY_NAMES,
     PRANGE,
+    SOLVE_NAMES,
     THREADS,
     VECTOR_NAMES,
 )
@@ -69,6 +70,7 @@ _NATIVE = {
     "s2s_ad.backend.blas": BLAS_NAMES,
     "s2s_ad.backend.copies": COPY_NAMES,
     "s2s_ad.backend.memory": MEMORY_NAMES,
+    "s2s_ad.backend.triangular": SOLVE_NAMES,
 }
 _NAMES = (VECTOR_NAMES, ANY_ORDER_NAMES, FREE_NAMES)
 _VECTOR_CALL = re.compile(

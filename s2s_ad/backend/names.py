@@ -23,6 +23,7 @@ from s2s_ad.backend.expr import (
     FREE_NAMES,
     MEMORY_NAMES,
     PRANGE,
+    SOLVE_NAMES,
     THREADS,
     VECTOR_NAMES,
 )
@@ -42,6 +43,7 @@ RESERVED = frozenset(
         *BLAS_NAMES,
         *COPY_NAMES,
         *MEMORY_NAMES,
+        *SOLVE_NAMES,
         *VECTOR_NAMES.values(),
         *ANY_ORDER_NAMES.values(),
         *FREE_NAMES.values(),

@@ -107,6 +107,24 @@ def cholesky(cx: Context, a: Any) -> Any:
     return _square_function(cx, "cholesky", a)
 
 
+@handles(np.linalg.solve)
+def solve(cx: Context, a: Any, b: Any) -> Any:
+    """The `x` of `a @ x = b`, for one right-hand side, or for some as columns."""
+    a, b = ar.as_array(cx, a), ar.as_array(cx, b)
+    check_square(cx, a, "np.linalg.solve")
+    if not (is_array(b) and b.type.ndim in (1, 2)):
+        cx.fail(UnsupportedCallError, "np.linalg.solve takes a vector, or a matrix of columns")
+    dtype, _ = ar.result_dtype(cx, (a, b))
+    if dtype in ("c64", "c128"):
+        cx.fail(UnsupportedTypeError, "np.linalg.solve of complex arrays")
+    ar.match(cx, a, 0, b, 0, "the matrix and the right-hand side")
+    dtype = dtype if ar.KIND[dtype] == 2 else "f64"
+    made = cx.emit(
+        "solve", ar.convert(cx, a, dtype), ar.convert(cx, b, dtype), lower=False, transposed=False
+    )
+    return cx.fresh(made)
+
+
 @handles(np.linalg.inv)
 def inv(cx: Context, a: Any) -> Any:
     return _square_function(cx, "inv", a)

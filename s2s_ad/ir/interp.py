@@ -93,6 +93,11 @@ def _eqn(eqn: Eqn, env: dict[Var, Any]) -> Sequence[Any]:
     return (_RULES[eqn.prim](eqn, *ins),)
 
 
+def _solve(eqn: Eqn, a: Any, b: Any) -> Any:
+    a = np.tril(a) if eqn.params["lower"] else a
+    return np.linalg.solve(a.T if eqn.params["transposed"] else a, b)
+
+
 def _for(eqn: Eqn, ins: list[Any], env: dict[Var, Any]) -> list[Any]:
     (start, stop, step), carried = ins[:3], ins[3:]
     early, count = eqn.params.get("exit", False), 0
@@ -254,6 +259,7 @@ _RULES |= {
     "dot": lambda eqn, a, b: a @ b,
     "cholesky": lambda eqn, a: np.linalg.cholesky(a),
     "inv": lambda eqn, a: np.linalg.inv(a),
+    "solve": _solve,
     "load": _load, "store": _store, "accum": _accum, "grow": _grow,
     "nonzero": lambda eqn, mask: np.nonzero(mask)[0],
 }  # fmt: skip

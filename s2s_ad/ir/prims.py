@@ -241,6 +241,17 @@ def _square(ins, params, regions):
 
 
 _register("dot", "contract", _dot, cheap=False)
+
+
+def _solution(ins, params, regions):
+    """The x of a x = b, or of aᵀ x = b; with `lower`, a is zero above its diagonal."""
+    a, b = ins[0].type, ins[1].type
+    _square(ins[:1], params, regions)
+    _require(b.ndim in (1, 2) and b.dtype == a.dtype, f"no right-hand side: {b}")
+    return (b,)
+
+
+_register("solve", "contract", _solution, cheap=False)  # a, b {lower, transposed}
 _register("cholesky inv", "contract", _square, cheap=False)  # A: np.linalg; A's lower triangle, A
 
 

@@ -212,7 +212,7 @@ def array_vars(atoms: Iterable[Atom]) -> list[Var]:
 
 def demanded_by(values: Values, eqn: Eqn) -> list[Var]:
     """The operands of `eqn` that must be in memory."""
-    whole = "dot cholesky inv nonzero reshape grow for while perform".split()
+    whole = "dot cholesky inv solve nonzero reshape grow for while perform".split()
     if eqn.prim in whole:
         return array_vars(eqn.ins)
     return array_vars(eqn.ins[:1]) if eqn.prim in ("store", "accum") else []

@@ -280,7 +280,8 @@ SAMPLE = """
     np.sign(x) np.rint(x) np.hypot(x,1.0) np.logaddexp(x,x) np.nan_to_num(x) np.isnan(x)
     np.logical_not(x) np.float_power(x,2) np.divmod(x,0.3)[1] np.polyval([1.0,2.0],x)
     np.trace(np.outer(x,x)) np.linalg.norm(x) np.broadcast_to(x,(2,4)) np.expand_dims(x,0)
-    x.reshape(2,2).T.ravel() x.astype(np.float32) math.gamma(x[0]) math.lgamma(x[1])
+    np.linalg.solve(np.eye(4),x) x.reshape(2,2).T.ravel() x.astype(np.float32)
+    math.gamma(x[0]) math.lgamma(x[1])
 """.split()
 
 

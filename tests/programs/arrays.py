@@ -129,6 +129,13 @@ TABLE: dict[str, tuple] = {
     # linear algebra
     "cholesky": ("S", "return np.linalg.cholesky(S @ S.T + 4.0 * np.eye(4))", SQUARE),
     "cholesky_lower": ("S", "return np.linalg.cholesky(S) * S", POSITIVE),
+    "solve": (
+        "S, v",
+        "x = np.linalg.solve(S, v[:4])\nreturn np.linalg.solve(S.T * S, S + x) @ x",
+        POSITIVE,
+        V,
+    ),
+    "solve_integers": ("v", "return np.linalg.solve([[2, 1], [1, 3]], v[:2])", V),
     "inverse": ("S", "return np.linalg.inv(S) @ S[0] + np.linalg.inv(S)[1]", POSITIVE),
     # statistics
     "covariance": ("A, v", "return np.cov(A) * np.cov(v) + np.cov(A.T, ddof=0)[:4, :4]", A, V),

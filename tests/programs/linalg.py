@@ -33,6 +33,20 @@ def back_substitution(L, b):
     return x
 
 
+def backward_euler(u, k, steps):
+    """Diffusion on a line, u' = k u'', by implicit steps: one system for each."""
+    n = u.shape[0]
+    A = np.eye(n)
+    for i in range(n):
+        A[i, i] += 2.0 * k
+        if i > 0:
+            A[i, i - 1] -= k
+            A[i - 1, i] -= k
+    for _ in range(steps):
+        u = np.linalg.solve(A, u) + 0.1 * u * u
+    return u
+
+
 def columns(data, w):
     """Products of vectors with what is not contiguous: slices of columns, and expressions."""
     m = data.shape[1]
@@ -57,5 +71,6 @@ PROGRAMS = (
     Program(
         columns, (("5x4", (normal(5, 4), normal(4, seed=1))), ("1x1", (normal(1, 1), normal(1))))
     ),
+    Program(backward_euler, (("5", (normal(5), 0.3, 3)), ("1", (normal(1), 0.3, 1)))),
     Program(back_substitution, (("6", (spd(6), normal(6, seed=1))), ("1", (spd(1), normal(1))))),
 )
