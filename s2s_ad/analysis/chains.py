@@ -9,10 +9,11 @@ reverse order leads from the last version to the first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from s2s_ad.analysis.extents import version_before, written_base
 from s2s_ad.analysis.fresh import fresh
+from s2s_ad.analysis.instances import Instances
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.core import Atom, Eqn, Var
 
@@ -22,31 +23,41 @@ class Chain:
     """The versions of one variable (or of those that a loop swaps), and the writes between them.
     `following` gives the equations that go on from a version; `ends` are versions that nothing goes
     on from: there is nothing to put them back from. What the writes in `fresh` overwrite is read by
-    nobody: they stay."""
+    nobody but the loads in `stale`: they stay."""
 
     versions: frozenset[Var]
     writes: tuple[Eqn, ...]
     ends: frozenset[Var]
     following: Mapping[Var, Sequence[Eqn]]
     fresh: frozenset[Eqn] = frozenset()
+    stale: frozenset[Eqn] = frozenset()
+
+    def is_of(self, other: Chain) -> bool:
+        """True for the chain of the same versions that is put back in the same way."""
+        return bool(self.versions & other.versions) and bool(self.fresh) == bool(other.fresh)
 
 
 def chains(program: Program) -> list[Chain]:
-    """The chains of `program` that are written to inside a loop, in program order."""
+    """The chains of `program` that are written to inside a loop, in program order. Where writes may
+    stay although some loads are stale then, the chain is there in both forms."""
     groups = _Groups()
     writes: list[Eqn] = []
     for node in program.nodes.values():
         for eqn in node.region.eqns:
             _link(program, eqn, groups, writes)
     found = []
+    instances = Instances(program.func)
     passed = _passed_on(program, groups)
     for versions in groups.classes():
         own = tuple(w for w in writes if w.out in versions)
         in_loop = any(program.home[w.out].depth for w in own)
         if in_loop and _reversible(program, versions, groups):
             ends = frozenset(v for v in versions if v not in groups.continued and v not in passed)
-            stay = fresh(program, frozenset(versions), own)
-            found.append(Chain(frozenset(versions), own, ends, groups.continued, stay))
+            stay, stale = fresh(program, instances, frozenset(versions), own)
+            chain = Chain(frozenset(versions), own, ends, groups.continued, stay, stale)
+            found.append(chain)
+            if stale:
+                found.append(replace(chain, fresh=frozenset(), stale=frozenset()))
     return found
 
 

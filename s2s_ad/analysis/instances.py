@@ -14,15 +14,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from s2s_ad.analysis.independence import facts_of
 from s2s_ad.analysis.integers import Extent, Lin, Op, Symbol, lin
 from s2s_ad.ir.core import Eqn, Func, Lit, Region, Var, region_defs
-from s2s_ad.ir.subscript import parse_subscript
+from s2s_ad.ir.subscript import Axis, parse_subscript
 from s2s_ad.ir.types import I64
 
-#: The subscripts of an access, one for each axis; None where it is not one index, or not known.
-Place = Sequence[Lin | None]
+
+class Span(NamedTuple):
+    """The first and the last index of an axis that are touched; None where that is not known."""
+
+    low: Lin | None
+    high: Lin | None
+
+
+#: The subscripts of an access, one for each axis.
+Place = Sequence[Span]
+_ANYWHERE = Span(None, None)
 
 
 class Instances:
@@ -47,21 +57,36 @@ class Instances:
     def place(self, access: Eqn) -> Place:
         """The subscripts of a load, store or accum."""
         operands = access.ins[1 if access.prim == "load" else 2 :]
-        axes = parse_subscript(access.params["spec"], operands)
-        return [
-            self.facts.expand(lin(a.start)) if a.kind == "index" and a.start is not None else None
-            for a in axes
-        ]
+        return list(map(self._span, parse_subscript(access.params["spec"], operands)))
+
+    def _span(self, axis: Axis) -> Span:
+        if axis.kind == "index":
+            index = self.facts.expand(lin(axis.start))
+            return Span(index, index)
+        if axis.kind != "slice" or axis.step is not None:
+            return _ANYWHERE
+        low = lin(0 if axis.start is None else axis.start)
+        high = None if axis.stop is None else self.facts.expand(lin(axis.stop)) - 1
+        return Span(self.facts.expand(low), high)
 
     def same(self, one: Place, other: Place) -> bool:
         """True where both certainly are the same element."""
-        pairs = zip(one, other)
-        return all(a is not None and b is not None and self.facts.same(a, b) for a, b in pairs)
+        spans = (*one, *other)
+        return all(s.low is not None and s.low is s.high for s in spans) and all(
+            self.facts.same(a.low, b.low) for a, b in zip(one, other)
+        )
 
     def apart(self, one: Place, other: Place) -> bool:
         """True where no element is at both."""
-        pairs = zip(one, other)
-        return any(a is not None and b is not None and self.facts.distinct(a, b) for a, b in pairs)
+        return any(self._before(a, b) or self._before(b, a) for a, b in zip(one, other))
+
+    def _before(self, one: Span, other: Span) -> bool:
+        """True where `one` ends before `other` starts, and none is counted from the end."""
+        ends = (one.low, one.high, other.low)
+        if None in ends or not self.facts.at_least(other.low - one.high, 1):
+            return False
+        single = one.low is one.high
+        return self.facts.at_least(one.low) and (single or self.facts.at_least(one.high, -1))
 
     @contextmanager
     def earlier(
@@ -85,14 +110,22 @@ class Instances:
             names = {index: then}
             for inner in deeper:
                 self._any_iteration(inner, names, self.inside(loop))
-            yield lambda place: [p and self._moved(p, names, self.inside(loop)) for p in place]
+            yield lambda place: self._all_moved(place, names, self.inside(loop))
 
     def at_start(self, loop: Eqn, place: Place, count: int) -> Place:
         """A place as it would be `count` iterations before the first one."""
         start, _, step = loop.ins[:3]
         first = self.facts.expand(lin(start)) - count * step.value
         names = {loop.regions[0].params[0]: first}
-        return [p and self._moved(p, names, self.inside(loop)) for p in place]
+        return self._all_moved(place, names, self.inside(loop))
+
+    def _all_moved(self, place: Place, names: dict[Var, Lin], varying: set[Var]) -> Place:
+        moved = []
+        for low, high in place:
+            first = low and self._moved(low, names, varying)
+            last = first if high is low else high and self._moved(high, names, varying)
+            moved.append(Span(first, last))
+        return moved
 
     def _any_iteration(self, loop: Eqn, names: dict[Var, Lin], varying: set[Var]) -> None:
         """A name for the index of `loop` that is not that of the iteration looked at."""
@@ -137,7 +170,7 @@ class Instances:
             return True
         here = self.place(access)
         is_place = other.prim in ("load", "store", "accum")
-        there: Place = self.place(other) if is_place else [None] * len(here)
+        there: Place = self.place(other) if is_place else [_ANYWHERE] * len(here)
         if self.order[other] < self.order[access] and not self.apart(here, there):
             return True
         for depth in range(outside, shared):

@@ -295,8 +295,10 @@ class _Proof:
             return self.tried.get(goal, False)
         self.effort -= 1
         self.tried[goal] = False
-        # the innermost index first: its bounds may mention the others
-        symbols = [max(bad, key=self.facts.age)] if bad else [s for s, _ in goal.terms]
+        # the innermost index first: its bounds may mention the others; or what is an operation of
+        # these, before they are gone
+        first = [max(bad, key=self.facts.age)] if bad else []
+        symbols = [*first, *(s for s, _ in goal.terms if not bad or isinstance(s, Op))]
         self.tried[goal] = any(self._without(goal, s, depth - 1) for s in symbols)
         return self.tried[goal]
 

@@ -8,19 +8,23 @@
 
 The outer loop is cut into parts: its inner loops, and what stands between them. Each part can run
 for all j before the next one does, if the iterations of the outer loop are independent of each
-other: every array that they write has j at one and the same axis of all its elements, or is only
-added to in a reverse sweep, in which sums have no order (`added`). A number that the outer loop
-carries stays in one part, in order.
+other: every array that they write has j at one and the same axis of all its elements; or what one
+iteration writes no other one touches, as in a matrix that is factored in place, but for sums of a
+reverse sweep, which have no order. A number that the outer loop carries stays in one part, in
+order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from s2s_ad.analysis.accesses import Accesses, is_counted
+from s2s_ad.analysis.accesses import Accesses
+from s2s_ad.analysis.instances import Instances
+from s2s_ad.analysis.integers import lin
 from s2s_ad.analysis.totals import Total, has_order, is_free
+from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     ADJOINT,
     PARALLEL,
@@ -37,6 +41,8 @@ from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.subscript import is_element
 
 WRITES = ("store", "accum")
+#: Of arrays with more accesses, only those that all have the index at one axis are looked at.
+MOST = 12
 
 
 @dataclass(eq=False)
@@ -64,15 +70,20 @@ class Nest:
     """The outer loop `loop`, in `parts`. `varies` are the values that depend on its index; `again`
     those that any part computes as easily as it would read them."""
 
-    def __init__(self, loop: Eqn) -> None:
-        self.loop, self.at = loop, Accesses(loop)
+    def __init__(self, loop: Eqn, instances: Instances) -> None:
+        self.loop, self.at, self.instances = loop, Accesses(loop), instances
         (self.body,) = loop.regions
         self.index = self.body.params[0]
         self.defs = {out: e for e in walk(self.body) for out in e.outs}
         self.inside = set(region_defs(self.body))
         self.parts = list(_parts(self.body))
         self.varies: set[Var] = set()
-        self.added: set[Var] = set()
+        self.inner = {e: [p.inner] for p in self.parts if p.inner is not None for e in p.body}
+        self.stays: dict[Eqn, bool] = {}
+        self.touching: dict[Var, list[Eqn]] = {}
+        for eqn in walk(self.body):
+            if eqn.prim in ("load", *WRITES):
+                self.touching.setdefault(self.at.of(eqn.ins[0]), []).append(eqn)
 
     # -- what is what
 
@@ -87,12 +98,12 @@ class Nest:
 
     def again(self, a: Atom) -> bool:
         """True for what can be computed wherever it is needed: what does not depend on the index,
-        integers, and elements of arrays that nobody writes here."""
+        integers, and elements that nobody writes here."""
         eqn = self.defs.get(a) if isinstance(a, Var) else None
         if eqn is None:
             return a not in self.inside or a is self.index
         if eqn.prim == "load":
-            return not self.is_written(eqn.ins[0]) and all(map(self.again, eqn.ins[1:]))
+            return self._stays(eqn) and all(map(self.again, eqn.ins[1:]))
         if not PRIMS[eqn.prim].elementwise:
             return eqn.prim == "dim"
         light = not self.depends(a) or not eqn.out.type.is_float
@@ -117,22 +128,58 @@ class Nest:
             if eqn.prim == "for":
                 scalars = (*eqn.outs, *eqn.regions[0].params[1:])
                 self.varies |= {v for v in scalars if not v.type.is_array}
-            elif any(map(self.depends, eqn.ins)) or self.is_written(eqn.ins[0]):
+            elif any(map(self.depends, eqn.ins)) or not self._stays(eqn):
                 self.varies |= {v for v in eqn.outs if not v.type.is_array}
 
+    def _stays(self, eqn: Eqn) -> bool:
+        """True for what does not read what an iteration writes."""
+        if not self.is_written(eqn.ins[0]):
+            return True
+        if eqn not in self.stays:
+            touching = self.touching[self.at.of(eqn.ins[0])]
+            writes = [e for e in touching if e.prim in WRITES]
+            few = eqn.prim == "load" and len(touching) <= MOST
+            self.stays[eqn] = few and not self._meets(eqn, writes, True)
+        return self.stays[eqn]
+
+    def _meets(self, one: Eqn, others: Sequence[Eqn], same: bool) -> bool:
+        """True where an iteration may touch by `one` what another one touches by any of `others`;
+        with `same`, or that iteration itself."""
+        return any(
+            self._met(one, other, None)
+            or self._met(other, one, None)
+            or (same and self._met(one, other, 0))
+            for other in others
+        )
+
+    def _met(self, one: Eqn, other: Eqn, count: int | None) -> bool:
+        """True where `one` may touch what `other` has touched so many iterations before."""
+        at = self.instances
+        with at.earlier(self.loop, count, self.inner.get(other, ())) as then:
+            return not at.apart(at.place(one), then(at.place(other)))
+
     def _array(self, version: Var) -> bool:
-        """True where the iterations do not meet in an array of which there is a version."""
+        """True where the iterations do not meet in an array of which there is a version, but for
+        sums without order. What is added to one element by all of them is added up first, so
+        nothing else may touch that."""
         array = self.at.of(version)
-        if array not in self.at.written or array in self.added or self.at.rows(array):
+        if array not in self.at.written or self.at.rows(array):
             return array in self.body.params
-        touching = [
-            e for e in walk(self.body)
-            if e.prim in ("load", *WRITES) and self.at.of(e.ins[0]) is array
-        ]  # fmt: skip
-        if any(e.prim != "accum" or e.role != ADJOINT for e in touching):
+        touching = self.touching[array]
+        if array not in self.body.params or len(touching) != len(self.at.places[array]):
             return False
-        self.added.add(array)
-        return array in self.body.params and len(touching) == len(self.at.places[array])
+        sums = [e for e in touching if e.prim == "accum" and e.role == ADJOINT]
+        others = [e for e in touching if e not in sums]
+        if not others:
+            return True
+        writes = [e for e in touching if e.prim in WRITES]
+        return len(touching) <= MOST and not any(
+            self._meets(w, others if w in sums else touching, self.is_total(w)) for w in writes
+        )
+
+    def is_total(self, eqn: Eqn) -> bool:
+        """True for what is added to one element by all iterations of the outer loop."""
+        return eqn.prim == "accum" and not any(map(self.depends, self.place(eqn)))
 
     def _is_in_line(self) -> bool:
         """True where no version of an array is used after the next one was made."""
@@ -194,8 +241,6 @@ class Nest:
                     continue
                 place = self.place(eqn)
                 if not any(map(self.depends, place)):
-                    if eqn.prim == "accum" and self.at.of(eqn.ins[0]) not in self.added:
-                        return False
                     continue
                 if any(map(self.depends, place[:-1])) or not self._in_step(place[-1]):
                     return False
@@ -222,14 +267,22 @@ class Nest:
         return self._in_step(moving[0])
 
 
-def nest(eqn: Eqn) -> Nest | None:
-    """`eqn` as a nest whose parts should run one after the other; None where it is none."""
+def nest(eqn: Eqn, instances: Instances) -> Nest | None:
+    """`eqn`, of a function that `instances` knows, as a nest whose parts should run one after the
+    other; None where it is none."""
     if eqn.prim != "for" or eqn.params.get("exit") or PARALLEL in eqn.params or has_effect(eqn):
         return None
-    if not is_counted(*eqn.ins[:3]) or not any(e.prim == "for" for e in eqn.regions[0].eqns):
+    if not any(e.prim == "for" for e in eqn.regions[0].eqns) or not _is_counted(eqn, instances):
         return None
-    found = Nest(eqn)
+    found = Nest(eqn, instances)
     return found if found.is_right() and found.is_better() else None
+
+
+def _is_counted(loop: Eqn, instances: Instances) -> bool:
+    """True for steps of 1 or -1 over indices that are not negative."""
+    start, stop, step = loop.ins[:3]
+    least = lin(start) if step == i64(1) else lin(stop) + 1
+    return step in (i64(1), i64(-1)) and instances.facts.at_least(least)
 
 
 def _parts(body: Region) -> Iterator[Part]:

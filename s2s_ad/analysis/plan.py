@@ -89,6 +89,7 @@ class _Planner:
             self._need(v, position)
         self.order = {v: k for k, v in enumerate(program.home)}
         self.chain_of = {v: c for c in restored for v in c.versions}
+        self.stale = {e for c in restored for e in c.stale}
         stay = frozenset(w for c in restored for w in c.fresh)
         restores = {"restored": frozenset(self.chain_of), "fresh": stay}
         self.plan = Plan(**restores, again={n: set() for n in again})
@@ -157,7 +158,8 @@ class _Planner:
             return False
         if eqn.prim in LOOPS:
             return self._counts(v) or self.again.get(self.program.nodes[eqn.regions[-1]], False)
-        return PRIMS[eqn.prim].cheap and not (self.plan.rounded and jumps(eqn))
+        cheap = PRIMS[eqn.prim].cheap and eqn not in self.stale
+        return cheap and not (self.plan.rounded and jumps(eqn))
 
     def _inputs(self, v: Var) -> list[Var]:
         """What is read when the equation of `v` is evaluated again."""

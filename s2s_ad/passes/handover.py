@@ -179,9 +179,9 @@ class _Firsts:
     @property
     def can_be_read(self) -> bool:
         """True where the subscripts are sums of variables and extents of parameters."""
-        symbols = [s for place in self.places for a in place if a is not None for s, _ in a.terms]
-        known = all(a is not None for place in self.places for a in place)
-        return known and all(map(self._exists, symbols))
+        indices = [span.low for place in self.places for span in place]
+        known = None not in indices
+        return known and all(self._exists(s) for a in indices for s, _ in a.terms)
 
     def _exists(self, symbol: Symbol) -> bool:
         if isinstance(symbol, Extent):
@@ -199,7 +199,7 @@ class _Firsts:
         start, stop, step = loop.ins[:3]
         some = b.emit("lt" if step.value > 0 else "gt", start, stop, name="any_trip")
         then = Builder(loop.loc)
-        index = [_atom(then, a) for a in place]
+        index = [_atom(then, span.low) for span in place]
         spec, name = self.handed.store.params["spec"], self.array.name
         with then.playing(TANGENT):
             element = then.emit("load", self.array, *index, spec=spec, name=name)

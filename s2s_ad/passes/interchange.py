@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from s2s_ad.analysis.instances import Instances
 from s2s_ad.analysis.nests import WRITES, Nest, Part, nest
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import (
@@ -55,16 +56,16 @@ def interchange(func: Func, threads: bool = False) -> Func:
     With `threads`, loops that are in no other one stay: their iterations may be shared out.
     """
     sizes = {e.out: e for e in walk(func.body) if len(e.outs) == 1 and e.out.type == I64}
-    return func.with_(body=_region(func.body, sizes, not threads))
+    return func.with_(body=_region(func.body, sizes, Instances(func), not threads))
 
 
-def _region(region: Region, sizes: Mapping[Var, Eqn], may: bool) -> Region:
+def _region(region: Region, sizes: Mapping[Var, Eqn], instances: Instances, may: bool) -> Region:
     b, renamed = Builder(), {}
     for eqn in region.eqns:
         within = may or eqn.prim in ("for", "while")
-        regions = tuple(_region(r, sizes, within) for r in eqn.regions)
+        regions = tuple(_region(r, sizes, instances, within) for r in eqn.regions)
         eqn = eqn.with_(regions=regions) if regions else eqn
-        found = nest(eqn) if may else None
+        found = nest(eqn, instances) if may else None
         if found is None:
             b.append(eqn)
             continue
@@ -165,6 +166,7 @@ class _Part:
         self.w, self.part, self.nest = writer, part, writer.nest
         self.now: dict[Var, Atom] = {}
         self.outer: Builder | None = None  # of the inner loop
+        self.outside: dict[_Slot, Atom] = {}  # the versions of arrays there
         self.inner = writer.b  # of the iterations
         at = self.nest.at
         written = [at.of(e.ins[0]) for e in part.body if e.prim in WRITES]
@@ -206,7 +208,7 @@ class _Part:
         for init, param, result, out in zip(loop.ins[3:], body.params[1:], body.results, loop.outs):
             if not param.type.is_array:
                 rows[param] = (result, out, self.first_row(init, param))
-        added = [e for e in body.eqns if self.is_total(e)]
+        added = [e for e in body.eqns if self.nest.is_total(e)]
         totals = {e: _Slot(e.out.name, e.out.type.scalar, e.ins[1]) for e in added}
         own = [slot for _, _, slot in rows.values()]
         index = Var(body.params[0].name, I64)
@@ -215,7 +217,7 @@ class _Part:
         inside = [s for s in self.arrays if s in here]
 
         def fill(b: Builder) -> None:
-            self.outer = b
+            self.outer, self.outside = b, {s: s.value for s in self.w.slots.values()}
             for slot in totals.values():
                 slot.value = number(0, slot.type.dtype)
             self.iterations(
@@ -287,12 +289,6 @@ class _Part:
     def slot(self, eqn: Eqn) -> _Slot:
         return self.w.slots[self.nest.at.of(eqn.ins[0])]
 
-    def is_total(self, eqn: Eqn) -> bool:
-        """True for what is added to one element by all iterations of the outer loop."""
-        if eqn.prim != "accum" or self.nest.at.of(eqn.ins[0]) not in self.nest.added:
-            return False
-        return not any(map(self.nest.depends, eqn.ins[2:]))
-
     def first_row(self, init: Atom, param: Var) -> _Slot:
         """The values that a number has before the inner loop, for all iterations of the outer."""
         known = self.w.rows.get(init) if isinstance(init, Var) else None
@@ -333,16 +329,16 @@ class _Part:
         (out,) = eqn.outs
         if out in self.now:
             return
+        deep = eqn.prim in WRITES or self.nest.depends(out) or self.outer is None
         ins = tuple(map(self.value, eqn.ins))
+        if not deep and eqn.prim == "load" and self.nest.is_written(eqn.ins[0]):
+            ins = (self.outside[self.slot(eqn)], *ins[1:])
         new = Var(out.name, out.type)
         if out.type.is_array:
             self.slot(eqn).value = new
         else:
             self.now[out] = new
-        deep = eqn.prim in WRITES or self.nest.depends(out)
-        (self.inner if deep or self.outer is None else self.outer).append(
-            eqn.with_(outs=(new,), ins=ins)
-        )
+        (self.inner if deep else self.outer).append(eqn.with_(outs=(new,), ins=ins))
 
 
 def _plus_one(b: Builder, a: Atom) -> Atom:

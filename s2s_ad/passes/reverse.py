@@ -409,9 +409,17 @@ class Reverse:
             self._add(init, out)
         rest = outs[len(carried) + len(captured) :]
         for (init, _, result, _), out in zip(backs, rest):
-            if self.program.definition.get(result) not in self.plan.fresh:
+            if self.frame.parent is not None or not self._stays(result):
                 self.frame.env[init] = out  # else it is not what it was
         self.frame.tops.update(zip(tops, rest[len(backs) :]))
+
+    def _stays(self, version: Atom) -> bool:
+        """True for a version that is not undone: the last of a loop whose writes stay."""
+        eqn = self.program.definition.get(version)
+        if eqn is None or eqn.prim not in LOOPS:
+            return eqn in self.plan.fresh
+        inner = (result for *_, result, out in self.program.slots(eqn) if out is version)
+        return any(map(self._stays, inner))
 
     def _body(
         self,

@@ -165,11 +165,13 @@ def _plan(
         return program, best
     program, best, chosen = _inverted(program, best, seeds, invert)
     for chain in chains(program):
-        if any(chain.versions & c.versions for c in chosen):
-            continue
-        trial, plan = _with_chains(program, [chain, *chosen], seeds)
+        rivals = [c for c in chosen if chain.versions & c.versions]
+        if any(chain.versions != c.versions for c in rivals):
+            continue  # else it is the same in another form
+        wanted = [chain, *(c for c in chosen if c not in rivals)]
+        trial, plan = _with_chains(program, wanted, seeds)
         if plan.cost < best.cost:
-            program, best, chosen = trial, plan, [chain, *chosen]
+            program, best, chosen = trial, plan, wanted
     if not best.rounded:
         best = _with_reruns(program, best, chosen, seeds, results)
     return program, best
@@ -195,7 +197,7 @@ def _with_reruns(
 
 def _restored(program: Program, wanted: list[Chain]) -> list[Chain]:
     """The chains of this version of the program that are those wanted."""
-    return [c for c in chains(program) if any(c.versions & w.versions for w in wanted)]
+    return [c for c in chains(program) if any(map(c.is_of, wanted))]
 
 
 def _with_chains(program: Program, wanted: list[Chain], seeds: Seeds) -> tuple[Program, Plan]:

@@ -126,7 +126,29 @@ def columns(A, B):
     return B * 1.0
 
 
-PROGRAMS = (product, triangle, symmetric, shifted, columns)
+def factored(A, B):
+    """In place: no row that a column reads is written by another one."""
+    A = A[:, :3] * B[0, 0]
+    for i in range(A.shape[0]):
+        for j in range(i, A.shape[1]):
+            for k in range(i):
+                A[i, j] -= 0.1 * A[i, k] * A[k, j]
+    return A
+
+
+def pivot(A, B):
+    """The element that all columns read is written by the row before, or by none of them."""
+    A = A @ A.T
+    for i in range(1, A.shape[0]):
+        for j in range(i, A.shape[0]):
+            for k in range(i):
+                A[k, j] += 0.5 * A[k, j] * A[k, k - 1] * A[i, 0]
+        for j in range(A.shape[0]):
+            A[i, 0] -= 0.3 * (B[:i, 0] @ A[:i, j])
+    return np.sum(A * A)
+
+
+PROGRAMS = (product, triangle, symmetric, shifted, columns, factored, pivot)
 
 
 def arguments(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +170,10 @@ def test_compiled(fn) -> None:
         derivatives.check(arguments(rows, width))
 
 
-@pytest.mark.parametrize("fn", (product, shifted, columns), ids=lambda fn: fn.__name__)
+KEPT = (product, shifted, columns, factored)
+
+
+@pytest.mark.parametrize("fn", KEPT, ids=lambda fn: fn.__name__)
 def test_values_keep_their_bits(fn) -> None:
     A, B = arguments(6, 5)
     run = s2s_ad.differentiate(fn, jit=False, level="kernel")
@@ -170,6 +195,8 @@ def innermost(fn, *args) -> set[str]:
 
 def test_inner_loops_run_along_rows() -> None:
     assert "j: B[k, j]" in innermost(product, *arguments(3, 4))
+    found = innermost(factored, *arguments(3, 4))
+    assert any(f.startswith("j: A") for f in found) and "k: A[k, j]" not in found
     for fn in (product, triangle, symmetric):
         for found in innermost(fn, *arguments(3, 4)):
             assert not found.startswith("k: B["), fn.__name__
