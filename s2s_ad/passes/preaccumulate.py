@@ -46,6 +46,7 @@ from s2s_ad.ir.core import (
     clone,
     eqn_free_vars,
     free_vars,
+    region_defs,
     region_uses,
     substitute,
     walk,
@@ -258,15 +259,23 @@ def _pays(recurrence: _Recurrence, jacobian: _Jacobian) -> bool:
     if not (jacobian.chained and jacobian.coefficients()):
         return False
     passed = len(jacobian.coefficients()) + len(recurrence.added)
-    early, before = _weight(recurrence.early), _weight(recurrence.linear)
+    inside = {*region_defs(recurrence.body), *(v for e in jacobian.eqns for v in e.outs)}
+    early, before = (_weight(eqns, inside) for eqns in (recurrence.early, recurrence.linear))
     products = sum(len(form) for form in jacobian.forms.values())
-    after = (early + _weight(jacobian.eqns) + passed) / _LANES + passed / 2 + products + 2
+    ahead = early + _weight(jacobian.eqns, inside) + passed
+    after = ahead / _LANES + passed / 2 + products + 2
     return after < 0.9 * (early + before)
 
 
-def _weight(eqns: Sequence[Eqn]) -> float:
+def _weight(eqns: Sequence[Eqn], inside: set[Var]) -> float:
+    """How long they take. What is divided by something from outside is multiplied with what that
+    has made of it."""
     every = [e for eqn in eqns for e in (eqn, *(i for r in eqn.regions for i in walk(r)))]
-    return sum(_FUNCTION if is_function(e) else _WEIGHTS.get(e.prim, 1) for e in every)
+    total = 0.0
+    for e in every:
+        light = e.prim == "div" and e.ins[1] not in inside
+        total += _FUNCTION if is_function(e) else 1 if light else _WEIGHTS.get(e.prim, 1)
+    return total
 
 
 # --- the loop ------------------------------------------------------------------------------------

@@ -197,3 +197,16 @@ def test_single_precision() -> None:
         assert np.asarray(a).dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-6)
     assert "_by_" in s2s_ad.grad(single, (0, 1, 2)).source(*args, level="kernel")
+
+
+def test_a_division_by_what_stays_is_cheap() -> None:
+    """It is a product with a reciprocal, so there is nothing to compute ahead."""
+
+    def damped(x, a):
+        for i in range(a.shape[0]):
+            x = (x + a[i]) / 5.0
+        return x
+
+    args = 0.3, RNG.random(2 * FEWEST)
+    Derivatives(damped).check(args)
+    assert "_by_" not in s2s_ad.grad(damped, (0, 1)).source(*args, level="kernel")
