@@ -72,6 +72,8 @@ def noise(tree: Any, rng: np.random.Generator) -> Any:
         if a.dtype.kind not in "fc":
             return None
         value = rng.standard_normal(a.shape)
+        if a.ndim:
+            return value.astype(a.dtype)
         return float(value) if isinstance(leaf, float) else a.dtype.type(value)
 
     return tree_map(draw, tree)

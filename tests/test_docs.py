@@ -91,6 +91,8 @@ def test_error_example(
     monkeypatch.setenv("S2S_AD_CACHE_DIR", os.environ.get("S2S_AD_CACHE_DIR", ""))
     lines = text.splitlines(keepends=True)
     monkeypatch.setitem(linecache.cache, "example.py", (len(text), None, lines, "example.py"))
+    # Python 3.13 keeps the text of `python -c` there, by which pytest-xdist starts its workers
+    monkeypatch.delitem(linecache.cache, "<string>", raising=False)
     names = {n: getattr(s2s_ad, n) for n in ("grad", "vjp", "jvp", "differentiate")}
     with pytest.raises(S2SError) as caught:
         exec(compile(text, "example.py", "exec"), {"np": np, **names})
