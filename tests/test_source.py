@@ -34,3 +34,20 @@ def test_source_of_array_code(parallel: bool) -> None:
     text = grad(chain, parallel=parallel).source(X, level="kernel")
     expected = np.cos(X) * np.exp(-X * X) - 2.0 * X * np.sin(X) * np.exp(-X * X)
     np.testing.assert_allclose(run(text, X), expected, rtol=1e-12)
+
+
+def test_names_of_the_users_stay() -> None:
+    """An array without a name takes that of the cotangent it has turned out to be; `t` is one."""
+
+    def argument(x, t):
+        return np.sum(x * t)
+
+    def local(x, z):
+        t = x * 2.0
+        total = np.sum(t)
+        return np.sum(t * z) + total * total
+
+    text = grad(argument, wrt=(0, 1)).source(X, X)
+    assert "return t.copy(), x.copy()" in text
+    text = grad(local, wrt=(0, 1)).source(X, X)
+    assert "    t = x * 2.0\n" in text and "return x_bar, t\n" in text

@@ -287,7 +287,8 @@ def _finish(func: Func) -> Func:
         taken = mutated.values() if r in mutated else given
         readonly = sharing.layout[a] == READONLY
         if any(sharing.may_share(a, other) for other in taken) or (readonly and r not in mutated):
-            copies.append(_copy(a, near))
+            name = "t" if a in func.params else a.name
+            copies.append(_copy(a, near, Var(name, a.type)))
             results[r] = copies[-1].out
         elif r not in mutated:
             given.append(a)

@@ -31,6 +31,7 @@ from s2s_ad.ir.core import (
     Region,
     Var,
     substitute,
+    walk,
 )
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element, is_full, split_spec
@@ -49,11 +50,16 @@ def simplify(func: Func) -> Func:
 
 
 def _named_cotangents(body: Region, names: dict[Var, Atom]) -> Region:
-    """An array that has turned out to be a cotangent is called so, unless it has a name."""
+    """An array that has turned out to be a cotangent is called so, unless it has a name, or is the
+    primal's (whose names are the user's)."""
+    unnamed = {v for eqn in walk(body) for v in eqn.outs if v.type.is_array and v.name == "t"}
+    for eqn in walk(body):
+        if eqn.role == PRIMAL:
+            unnamed.difference_update(eqn.ins, *(r.results for r in eqn.regions))
     better = {
         a: Var(v.name, a.type)
         for v, a in names.items()
-        if a.type.is_array and a.name == "t" and v.name != "t_bar" and v.name.endswith("_bar")
+        if a in unnamed and v.name != "t_bar" and v.name.endswith("_bar")
     }
 
     def define(region: Region) -> Region:
