@@ -66,4 +66,6 @@ def _reads(loop: Node, versions: Collection[Var], writes: Collection[Eqn]) -> li
     accesses.block(loop.region)
     if accesses.escapes or not accesses.versions >= {w.out for w in writes}:
         return None
+    if not accesses.in_line or accesses.latest not in loop.region.results:
+        return None  # what is read after a write would be what it overwrote
     return [e for e in accesses.eqns if e.prim == "load"]

@@ -169,13 +169,15 @@ class _Loop:
 class BufferAccesses:
     """Everything that a region does to a buffer, from its first version on: the equations that read
     and write elements, with their places, and the `wholes` that use it otherwise. `mixed` is true
-    where one variable may be a version or something else."""
+    where one variable may be a version or something else. `in_line` is false where a version is
+    used after the next one was made; `latest` is the one at the end."""
 
     def __init__(self, first: Var) -> None:
         self.versions: set[Atom] = {first}
         self.eqns: list[Eqn] = []
         self.wholes: list[Eqn] = []
-        self.mixed = False
+        self.mixed, self.in_line = False, True
+        self.latest: Atom = first
 
     @property
     def escapes(self) -> bool:
@@ -199,8 +201,11 @@ class BufferAccesses:
     def _eqn(self, eqn: Eqn) -> None:
         if eqn.prim in ("load", *WRITES) and eqn.ins[0] in self.versions:
             self.eqns.append(eqn)
-            self.versions.update(eqn.outs if eqn.prim in WRITES else ())
             self._whole(eqn, eqn.ins[1:])
+            self._use(eqn.ins[0])
+            if eqn.prim in WRITES:
+                self.versions.add(eqn.out)
+                self.latest = eqn.out
         elif eqn.prim == "if":
             self._branch(eqn)
         elif eqn.prim in ("for", "while"):
@@ -211,27 +216,47 @@ class BufferAccesses:
     def _whole(self, eqn: Eqn, operands: Sequence[Atom]) -> None:
         if any(a in self.versions for a in operands):
             self.wholes.append(eqn)
+        for a in operands:
+            self._use(a)
+
+    def _use(self, a: Atom) -> None:
+        self.in_line &= a is self.latest or a not in self.versions
 
     def _branch(self, eqn: Eqn) -> None:
+        before, ends = self.latest, []
         for region in eqn.regions:
+            self.latest = before
             self.block(region)
+            for a in region.results:
+                self._use(a)
+            ends.append(self.latest)
+        self.latest = before
         for out, *ways in zip(eqn.outs, *(r.results for r in eqn.regions)):
             self._joined(ways, (out,))
+        self.in_line &= self.latest is not before or all(end is before for end in ends)
 
     def _inner_loop(self, eqn: Eqn) -> None:
-        inits = loop_inits(eqn)
-        for k in range(-len(inits), 0):
-            if inits[k] in self.versions:
-                self.versions.update(r.params[k] for r in eqn.regions)
+        inits, before = loop_inits(eqn), self.latest
+        slots = [k for k in range(-len(inits), 0) if inits[k] in self.versions]
+        for k in slots:
+            self._use(inits[k])
+            self.versions.update(r.params[k] for r in eqn.regions)
         for region in eqn.regions:
+            self.latest = start = region.params[slots[-1]] if slots else before
             self.block(region)
+        body = eqn.regions[-1]
+        for a in body.results:
+            self._use(a)
+        self.in_line &= bool(slots) or self.latest is start
         self.mixed |= eqn.prim == "while" and eqn.regions[0].results[0] in self.versions
         for k in range(-len(inits), 0):
-            self._joined((inits[k], eqn.regions[-1].results[k]), (eqn.outs[k],))
+            self._joined((inits[k], body.results[k]), (eqn.outs[k],))
 
     def _joined(self, ways: Iterator[Atom] | Sequence[Atom], outs: Sequence[Var]) -> None:
         """What comes from several places is a version if all of these are, and nothing else may be
         one in part."""
         here = [a in self.versions for a in ways]
-        self.versions.update(outs if all(here) else ())
         self.mixed |= any(here) and not all(here)
+        if all(here):
+            self.versions.update(outs)
+            (self.latest,) = outs

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.accesses import Accesses
+from s2s_ad.analysis.independence import BufferAccesses
 from s2s_ad.analysis.instances import Instances
 from s2s_ad.analysis.integers import lin
 from s2s_ad.analysis.totals import Total, has_order, is_free
@@ -183,27 +184,13 @@ class Nest:
 
     def _is_in_line(self) -> bool:
         """True where no version of an array is used after the next one was made."""
-        latest = dict.fromkeys(self.at.written)
-        for p in self.body.params:
-            latest[p] = p
-
-        def fresh(a: Atom) -> bool:
-            array = self.at.of(a)
-            return array not in self.at.written or latest[array] is a
-
-        def visit(region: Region) -> bool:
-            for eqn in region.eqns:
-                if not all(fresh(a) for a in eqn.ins if _is_array(a)):
+        for param, result in zip(self.body.params[1:], self.body.results):
+            if param in self.at.written:
+                accesses = BufferAccesses(param)
+                accesses.block(self.body)
+                if not accesses.in_line or accesses.latest is not result:
                     return False
-                if eqn.prim == "for":
-                    (body,) = eqn.regions
-                    latest.update((self.at.of(p), p) for p in body.params if p.type.is_array)
-                    if not visit(body):
-                        return False
-                latest.update((self.at.of(v), v) for v in eqn.outs if v.type.is_array)
-            return all(fresh(a) for a in region.results if _is_array(a))
-
-        return visit(self.body)
+        return True
 
     def _numbers(self) -> bool:
         """Find the parts that carried numbers change in; False where there is one that changes in

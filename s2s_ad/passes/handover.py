@@ -101,7 +101,8 @@ def _of_array(loop: Eqn, slot: int, instances: Instances) -> list[_Handed]:
     accesses = BufferAccesses(body.params[1 + slot])
     accesses.block(body)
     order = [e for e in body.eqns if e in accesses.eqns]
-    if accesses.mixed or body.results[slot] not in accesses.versions or len(order) > MOST:
+    last = accesses.in_line and body.results[slot] is accesses.latest
+    if accesses.mixed or not last or len(order) > MOST:
         return []
     if any(e.prim != "load" and e not in order for e in accesses.eqns):
         return []  # one in a branch, or a loop

@@ -10,8 +10,10 @@ import pytest
 from s2s_ad import grad, jvp, vjp
 from s2s_ad.analysis.chains import chains
 from s2s_ad.analysis.program import Program
+from s2s_ad.ir.text import parse
 from s2s_ad.specialise import Binder, program_of
 from tests.derivative_checks import Derivatives
+from tests.passes.cases import CASES
 from tests.source_text import define
 
 X = np.array([0.3, 0.7, -0.4, 0.9, 0.2, 0.5])
@@ -216,6 +218,14 @@ def test_writes_that_are_undone(name: str) -> None:
 def test_derivatives(name: str, level: str) -> None:
     fn, args = function(name)
     Derivatives(fn, jit=False, level=level).check(args)
+
+
+def test_an_element_that_has_been_overwritten() -> None:
+    """Its write is undone if it is read afterwards, from the version before."""
+    (text,) = (c.text for c in CASES if c.name == "an_element_that_has_been_overwritten")
+    assert not any(chain.fresh for chain in chains(Program(parse(text))))
+    in_line = text.replace("load y, i ", "load y1, i ")
+    assert any(chain.fresh for chain in chains(Program(parse(in_line))))
 
 
 def test_a_trajectory_is_its_own_tape() -> None:

@@ -382,4 +382,30 @@ results s
         (_random(4), 2, _random(4, 4)),
         (0, 2),
     ),
+    Case(
+        "an_element_that_has_been_overwritten",
+        """
+func f(x: f64[n], a: f64) {
+  n: i64 = dim x {axis=0}
+  y: f64[n], s: f64 = for 1: i64, n, 1: i64, x, a { (i: i64, y: f64[n], s: f64)
+    j: i64 = sub i, 1: i64
+    u: f64 = load y, j {spec='i'}
+    v: f64 = mul u, a
+    w: f64 = sin v
+    y1: f64[n] = store y, w, i {spec='i'}
+    o: f64 = load y, i {spec='i'}
+    p: f64 = mul o, w
+    s: f64 = add s, p
+    yield y1, s
+  }
+  q: f64[n] = mul y, y
+  t: f64 = sum q {axes=(0,)}
+  r: f64 = add t, s
+  return r
+}
+results r
+""",
+        (_random(5), 0.9),
+        (0, 1),
+    ),
 )

@@ -73,6 +73,15 @@ STAYS = {
         "r_dot: f64[n] = mul z_dot, a tangent\n    yield y_dot, r_dot",
         {"y_last_dot", "y_last2_dot"},
     ),
+    "one that is overwritten": (
+        "y_dot: f64[n] = accum y_dot, t_dot, i {spec='i'} tangent\n"
+        "    z_dot: f64[n] = store z_dot, u_dot, j {spec='i'} tangent\n    yield y_dot, z_dot",
+        "r_dot: f64[n] = accum y_dot, t_dot, i {spec='i'} tangent\n"
+        "    q_dot: f64[n] = store z_dot, u_dot, j {spec='i'} tangent\n"
+        "    u_dot: f64 = load y_dot, i {spec='i'} tangent\n"
+        "    q_dot: f64[n] = store q_dot, u_dot, j {spec='i'} tangent\n    yield r_dot, q_dot",
+        {"q_last_dot"},
+    ),
     "not the first before": ("load y_dot, j", "load y_dot, i", {"z_last_dot"}),
 }
 
