@@ -1,4 +1,4 @@
-"""Rules for factorisations, inverses and triangular systems."""
+"""Rules for factorisations, inverses and linear systems."""
 
 from s2s_ad.ops import Value, apply, extents
 from s2s_ad.rule import jvp, transpose
