@@ -66,11 +66,9 @@ class Derived:
 
     def funcs(self, level: str, after: str | None = None, numpy: bool = False) -> tuple[Func, ...]:
         """The functions at the end of the pipeline, or after one of its stages; `numpy` says that
-        they are printed for NumPy, which checks most subscripts of array code itself."""
-        checks = "unseen" if numpy and level == "array" else "all"
-        checks = checks if self.boundscheck else "none"
-        func, options = self.program.func, (self.invert, checks, self.donated, self.parallel)
-        funcs = pipeline.run(func, self.mode, self.params, level, after, *options)
+        they are printed for NumPy and not compiled."""
+        options = (self.invert, self.boundscheck, numpy, self.donated, self.parallel)
+        funcs = pipeline.run(self.program.func, self.mode, self.params, level, after, *options)
         if self.mode == "jvp" and after is None:
             count = len(self.program.captures)
             funcs = tuple(with_captures_last(f, count, len(self.params)) for f in funcs)

@@ -1,7 +1,8 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower) ─ upwards ─ (rows ─ interchange) ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower) ─ upwards ─ (rows ─ interchange) ─ (compilable) ─ inplace ─ parallel
+             ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -23,6 +24,7 @@ from s2s_ad.passes.batch import batch
 from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.buffers import buffers
 from s2s_ad.passes.clear import clear
+from s2s_ad.passes.compilable import compilable
 from s2s_ad.passes.contract import contract
 from s2s_ad.passes.cse import cse
 from s2s_ad.passes.dce import dce
@@ -74,22 +76,26 @@ def stages(
     wrt: Sequence[int],
     level: str,
     invert: bool = False,
-    checks: str = "all",
+    boundscheck: bool = True,
+    numpy: bool = False,
     donated: Sequence[int] = (),
     threads: bool = False,
 ) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
     `mode` is primal, jvp, grad, value_and_grad or vjp; `wrt` are the parameters to differentiate
-    with respect to; `level` is one of LEVELS, `checks` of `passes.bounds.CHECKS`; `invert` allows
-    updates to be inverted with rounding; the buffers of the parameters `donated` may be used;
-    `threads` makes loops parallel that are long, those of the user's that are to be are so anyway.
+    with respect to; `level` is one of LEVELS; `invert` allows updates to be inverted with rounding;
+    `numpy` says that array code is not compiled: NumPy checks most of its subscripts itself; the
+    buffers of the parameters `donated` may be used; `threads` makes loops parallel that are long,
+    those of the user's that are to be are so anyway.
 
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
     """
     optimise = each(simplify, cse, dce, contract, hoist, onto)
     kernel = level == "kernel"
+    numpy = numpy and not kernel
+    checks = ("unseen" if numpy else "all") if boundscheck else "none"
     gradient = functools.partial(grad, wrt=wrt, invert=invert, donated=donated, guarded=kernel)
     derive = {
         "primal": (),
@@ -105,6 +111,7 @@ def stages(
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
     summed = Stage("promote", each(promote, preaccumulate, distribute, simplify, cse, dce))
     apart = (Stage("elements", each(narrow, elements, simplify, cse, dce)),) if kernel else ()
+    loops = () if kernel or numpy else (Stage("compilable", each(compilable, simplify, cse, dce)),)
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
@@ -113,7 +120,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
-        *((lowered, turned, joined, nested, summed) if kernel else (turned,)),
+        *((lowered, turned, joined, nested, summed) if kernel else (turned, *loops)),
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,
         *reuse,
@@ -148,7 +155,8 @@ def run(
     level: str,
     after: str | None = None,
     invert: bool = False,
-    checks: str = "all",
+    boundscheck: bool = True,
+    numpy: bool = False,
     donated: Sequence[int] = (),
     threads: bool = False,
 ) -> Funcs:
@@ -158,7 +166,7 @@ def run(
     where there is no such level, or no such stage for this mode and level.
     """
     check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level, invert, checks, donated, threads)
+    todo = stages(mode, wrt, level, invert, boundscheck, numpy, donated, threads)
     inside = (
         _inside_transpose(wrt, invert, donated) if any(s.name == "transpose" for s in todo) else {}
     )

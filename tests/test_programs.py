@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
+import numpy as np
 import pytest
 
-from s2s_ad import differentiate, jvp
+from s2s_ad import differentiate, jvp, vjp
 from tests.derivative_checks import Derivatives
-from tests.numerics import assert_same, call_with_effects, same_signature
+from tests.numerics import assert_same, call_with_effects, noise, same_signature
 from tests.programs import (
     Program,
     arrays,
@@ -40,6 +42,9 @@ BROAD = [
     p
     for m in (elementwise, arrays, language, statements, loops, reruns, numbers)
     for p in m.PROGRAMS
+]
+WITH_ARRAYS = [
+    p for m in (arrays, elementwise, linalg, mutation, statistics, stencils) for p in m.PROGRAMS
 ]
 #: The programs that are compiled in every run; the others' compilations are slow tests.
 COMPILED = """
@@ -95,6 +100,19 @@ def test_compiled(program: Program, index: int) -> None:
     gradients = program in NAMED
     args = program.inputs[index][1]
     derivatives(program, None).check(args, gradients=gradients, fd_rtol=program.fd_rtol)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", WITH_ARRAYS, ids=lambda p: p.name)
+def test_compiled_array_code(program: Program) -> None:
+    """The array level is for reading, but compiles as well."""
+    options = {"wrt": program.wrt, "outputs": program.outputs, "level": "array"}
+    args = program.inputs[0][1]
+    expected, pullback = vjp(program.fn, jit=False, **options)(*copy.deepcopy(args))
+    value, compiled_pullback = vjp(program.fn, **options)(*copy.deepcopy(args))
+    assert_same(value, expected, 1e-11)
+    w = noise(expected, np.random.default_rng(3))
+    assert_same(compiled_pullback(w), pullback(w), 1e-10)
 
 
 @pytest.mark.parametrize("program, index", cases(NAMED + BROAD))

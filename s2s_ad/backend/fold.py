@@ -270,4 +270,6 @@ def _width(eqn: Eqn, plan: Plan) -> int:
         return atoms + (9 if eqn.prim == "dim" else 2)
     if eqn.prim in WRITES:
         return atoms + 4
+    if eqn.prim in ("cholesky", "inv", "solve"):
+        return atoms + 38  # np.ascontiguousarray(np.linalg.…)
     return atoms + len(eqn.prim) + (5 if PRIMS[eqn.prim].elementwise else 12)
