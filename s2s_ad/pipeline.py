@@ -37,6 +37,7 @@ from s2s_ad.passes.jvp import jvp
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.narrow import narrow
 from s2s_ad.passes.onto import onto
+from s2s_ad.passes.outgoing import outgoing
 from s2s_ad.passes.parallel import parallel
 from s2s_ad.passes.preaccumulate import preaccumulate
 from s2s_ad.passes.promote import promote
@@ -115,7 +116,7 @@ def stages(
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
-        Stage("simplify", each(simplify, cse, dce, contract, hoist, batch, cse)),
+        Stage("simplify", each(outgoing, simplify, cse, dce, contract, hoist, batch, cse)),
         *apart,
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -183,7 +184,7 @@ class Context:
     # -- extents
     def symbol(self, hint: str) -> str:
         """A new extent symbol that reads like `hint`."""
-        hint = "".join(c if c.isalnum() or c == "_" else "_" for c in hint) or "d"
+        hint = re.sub(r"\W|_+", "_", hint) or "d"  # `__` is for passes
         if hint[0].isdigit():
             hint = "d" + hint
         name, k = hint, 0

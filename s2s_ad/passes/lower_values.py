@@ -158,7 +158,8 @@ class Values:
             return self.place_axes(eqn)[axis].count
         if eqn.prim in VIEWS:
             return self.extent(eqn.ins[0], source_axis(eqn, axis))
-        return self.extent(*wide(broadcast_axes(eqn.ins)[axis])[0])
+        sources = broadcast_axes(eqn.ins)[axis]
+        return self.extent(*(wide(sources) or sources)[0])
 
     def place_axes(self, eqn: Eqn) -> list[PlaceAxis]:
         """The axes of the place that a load, store or accum names."""
@@ -233,7 +234,8 @@ class Values:
         if eqn.prim == "load":
             return self.place_axes(eqn)[axis].key
         if PRIMS[eqn.prim].elementwise:
-            return self.key(*wide(broadcast_axes(eqn.ins)[axis])[0])
+            sources = broadcast_axes(eqn.ins)[axis]
+            return self.key(*(wide(sources) or sources)[0])  # what is n may be known to be 1
         return itself
 
     def note(self, eqn: Eqn) -> None:

@@ -397,13 +397,12 @@ class Reverse:
         bounds = self._backwards(eqn)
         names = [bar(s[1]) for s in carried] + [bar(v) for v in captured]
         names += [s[1].name for s in backs] + ["top"] * len(tops)
-        types = [s[1].type for s in carried] + [v.type for v in captured]
-        types += [s[1].type for s in backs] + [I64] * len(tops)
-        params = [Var(n, t) for n, t in zip(names, types)]
+        inside, after = self._types(carried, captured, backs, tops)
+        params = [Var(n, t) for n, t in zip(names, inside)]
         region = self._body(eqn, carried, captured, backs, tops, params)
         ins = (*bounds, *inits)
         params_ = {PARALLEL: WISHED} if eqn.params.get(PARALLEL) else None
-        outs = self.b.equation("for", ins, params_, (region,), names, types)
+        outs = self.b.equation("for", ins, params_, (region,), names, after)
         self.frame.ct.update(zip(captured, outs[len(carried) :]))
         for (init, *_), out in zip(carried, outs):  # after: `init` may be captured as well
             self._add(init, out)
@@ -412,6 +411,18 @@ class Reverse:
             if self.frame.parent is not None or not self._stays(result):
                 self.frame.env[init] = out  # else it is not what it was
         self.frame.tops.update(zip(tops, rest[len(backs) :]))
+
+    @staticmethod
+    def _types(
+        carried: list[tuple], captured: list[Var], backs: list[tuple], tops: list[object]
+    ) -> tuple[list[Type], list[Type]]:
+        """The types of what a reversed loop carries: an iteration starts with what belongs to the
+        result of the one that is reversed, and the loop ends with what belongs to the start."""
+        rest = [v.type for v in captured]
+        return (
+            [s[2].type for s in carried] + rest + [s[2].type for s in backs] + [I64] * len(tops),
+            [s[0].type for s in carried] + rest + [s[0].type for s in backs] + [I64] * len(tops),
+        )
 
     def _stays(self, version: Atom) -> bool:
         """True for a version that is not undone: the last of a loop whose writes stay."""

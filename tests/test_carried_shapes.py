@@ -1,0 +1,166 @@
+"""Arrays whose shape a loop may change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from s2s_ad import grad
+from tests.derivative_checks import Derivatives
+from tests.numerics import assert_same
+from tests.programs import normal
+
+
+def filter_steps(y, F, H, P0, m0):
+    """A Kalman filter with a fixed gain: `F @ m` has as many numbers as F has rows."""
+    m, P, total = m0, P0, 0.0
+    for t in range(y.shape[0]):
+        m = F @ m
+        P = F @ P @ F.T + 0.1 * np.eye(F.shape[0])
+        e = y[t] - H @ m
+        S = H @ P @ H.T + np.eye(H.shape[0])
+        m = m + P @ H.T @ e
+        total += e @ np.linalg.solve(S, e)
+    return total
+
+
+def recurrent_network(xs, W, U, h0):
+    h = h0
+    for i in range(len(xs)):
+        x = xs[i]
+        h = np.tanh(W @ h + U @ x)
+    return np.sum(h * h)
+
+
+def until_small(W, h0, bound):
+    h, s = h0, 0.0
+    while np.sum(h * h) > bound:
+        h = 0.2 * np.tanh(W @ h)
+        s += np.sum(h**3)
+    return s
+
+
+def sweeps(W, h0, n):
+    s = 0.0
+    for _ in range(n):
+        h = h0
+        for _ in range(3):
+            h = np.sin(W @ h)
+        s += h @ h
+    return s
+
+
+def left_early(W, h0, n):
+    h = h0
+    for _ in range(n):
+        h = np.sin(W @ h)
+        if h[0] > 0.4:
+            break
+    return h @ h
+
+
+def halved(W, h0, n):
+    """Each step has half of the numbers: no check is the same in all iterations."""
+    h = h0
+    for _ in range(n):
+        h = np.sin(h[: len(h) // 2]) * 2.0
+    return np.sum(h * h) + W[0, 0]
+
+
+def shown(W, h0, n):
+    """What is printed comes before the error."""
+    h = h0
+    for i in range(n):
+        print(i)
+        h = np.sin(W @ h)
+    return h @ h
+
+
+W, H0 = normal(3, 3) * 0.6, normal(3, seed=1)
+PROGRAMS = {
+    filter_steps: (normal(4, 2, seed=2), W, normal(2, 3, seed=3), np.eye(3), H0),
+    recurrent_network: (normal(4, 2, seed=4), W, normal(3, 2, seed=5), H0),
+    until_small: (W, H0, 0.02),
+    sweeps: (W, H0, 2),
+    left_early: (W, H0, 5),
+    halved: (W, normal(9), 2),
+    shown: (W, H0, 3),
+}
+
+
+@pytest.mark.parametrize("level", ["array", "kernel"])
+@pytest.mark.parametrize("fn", PROGRAMS)
+def test_derivatives(fn, level: str) -> None:
+    Derivatives(fn, jit=False, level=level).check(PROGRAMS[fn])
+
+
+def read_and_changed(W, h0, n):
+    h, s = h0, 0.0
+    for _ in range(n):
+        s += np.sum(np.sin(h))
+        h = np.sin(W @ h)
+    return s + np.sum(h * h)
+
+
+def scaled_and_changed(W, h0, n):
+    h = h0
+    for _ in range(n):
+        t = h * 2.0
+        h = np.sin(W @ h)
+        h = h * np.sum(np.tanh(t))
+    return np.sum(h * h)
+
+
+def one_column(W, h0, n):
+    """The second product asks for one row, too."""
+    h, s = h0, 0.0
+    for _ in range(n):
+        h = np.sin(W @ h)
+        h = np.tanh(W @ (h * h))
+        s += h[0] * h[-1]
+    return s + np.sum(h * h)
+
+
+def shrinks(W, h0, n):
+    h, s = h0, W[0, 0]
+    for _ in range(n):
+        s += np.sum(np.sin(h))
+        h = h[1:] * h[:-1]
+    for _ in range(2):
+        h = h * s + h * h
+    return s + np.sum(h * h)
+
+
+WIDE, TALL, COLUMN = normal(2, 3, seed=6), normal(4, 3, seed=7), normal(3, 1, seed=8)
+CHANGES = {
+    "a network of one layer": (
+        recurrent_network,
+        (normal(1, 4), WIDE, normal(2, 4, seed=9), H0),
+    ),
+    "a network of none": (recurrent_network, (normal(0, 4), W, normal(3, 4), normal(5))),
+    "no step": (sweeps, (W, normal(5), 0)),
+    "read before, wide": (read_and_changed, (WIDE, H0, 1)),
+    "read before, tall": (read_and_changed, (TALL, H0, 1)),
+    "read before, square": (read_and_changed, (W, H0, 2)),
+    "scaled, wide": (scaled_and_changed, (WIDE, H0, 1)),
+    "scaled, tall": (scaled_and_changed, (TALL, H0, 1)),
+    "one column, no step": (one_column, (COLUMN, normal(1), 0)),
+    "one column and row": (one_column, (COLUMN[:1], normal(1), 2)),
+    "fewer every time": (shrinks, (W, normal(6), 3)),
+}
+
+
+@pytest.mark.parametrize("level", ["array", "kernel"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_shape_changes(name: str, level: str) -> None:
+    """A network of one layer need not be square. What a loop reads and what it leaves have extents
+    of their own: a gradient was wrong where they were taken for the same."""
+    fn, args = CHANGES[name]
+    Derivatives(fn, jit=False, level=level).check(args)
+
+
+def test_the_shape_changes_compiled() -> None:
+    made = grad(read_and_changed, wrt=(0, 1))
+    plain = grad(read_and_changed, wrt=(0, 1), jit=False)
+    for args in ((WIDE, H0, 1), (TALL, H0, 1), (W, H0, 2), (W, normal(5), 0)):
+        assert_same(made(*args), plain(*args), 1e-12)
