@@ -1,14 +1,18 @@
-"""Arrays whose shape a loop may change."""
+"""Arrays whose shape a loop may change, and does not: every iteration checks it, and tapes are
+rectangular."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from s2s_ad import grad
+from s2s_ad import grad, value_and_grad, vjp
 from tests.derivative_checks import Derivatives
 from tests.numerics import assert_same
 from tests.programs import normal
+
+#: What the reverse sweep has where entries of a tape may differ in size.
+GROWS = "_shape = np.empty("
 
 
 def filter_steps(y, F, H, P0, m0):
@@ -86,6 +90,13 @@ PROGRAMS = {
     halved: (W, normal(9), 2),
     shown: (W, H0, 3),
 }
+VARIES = (halved, shown)
+
+
+@pytest.mark.parametrize("fn", PROGRAMS)
+def test_tapes(fn) -> None:
+    text = vjp(fn).source(*PROGRAMS[fn])
+    assert (GROWS in text) == (fn in VARIES)
 
 
 @pytest.mark.parametrize("level", ["array", "kernel"])
@@ -164,3 +175,15 @@ def test_the_shape_changes_compiled() -> None:
     plain = grad(read_and_changed, wrt=(0, 1), jit=False)
     for args in ((WIDE, H0, 1), (TALL, H0, 1), (W, H0, 2), (W, normal(5), 0)):
         assert_same(made(*args), plain(*args), 1e-12)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_the_check_comes_before_the_tape(jit: bool) -> None:
+    """Of an array that is too short or too long nothing is kept, and the error is the user's."""
+    made = value_and_grad(sweeps, wrt=(0, 1), jit=jit)
+    assert made(W, H0, 2)[0] == pytest.approx(sweeps(W, H0, 2))
+    for wrong in (normal(2), normal(4000), normal(1)):
+        with pytest.raises(ValueError, match="axis 1 of W.* and axis 0 of h"):
+            made(W, wrong, 2)
+    with pytest.raises(ValueError, match="axis 1 of W.* and axis 0 of h"):
+        made(normal(2, 3), H0, 2)  # in the second iteration

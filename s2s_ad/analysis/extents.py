@@ -11,7 +11,7 @@ from collections.abc import Callable
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import Atom, Eqn, Lit, Var
-from s2s_ad.ir.prims import PRIMS
+from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.subscript import Axis, parse_subscript
 from s2s_ad.ir.types import UNKNOWN, known_equal
 
@@ -74,7 +74,7 @@ class Extents:
 
     def _parameter(self, v: Var, axis: int) -> Atom | None:
         """A carried variable has the extent of its initial value if the types say so, or if the
-        loop only ever writes into it."""
+        loop only ever writes into it, or one that every iteration checks it to have."""
         node = self.program.home[v]
         if node.kind != "loop":
             return None
@@ -83,17 +83,28 @@ class Extents:
                 kept = known_equal(init.type.shape[axis], v.type.shape[axis])
                 if kept or written_base(self.program, result) is v:
                     return self.find(init, axis)
+        return self._checked(v, axis, node)
+
+    def _checked(self, v: Var, axis: int, node: Node) -> Atom | None:
+        """What the extent of a carried variable is asserted to be: `F @ v` asks for F.shape[1]."""
+        define = self.program.definition.get
+        for eqn in first_checks(self.program, node):
+            if eqn.prim == "eq":
+                for one, other in (eqn.ins, eqn.ins[::-1]):
+                    read = define(one)
+                    if read is not None and read.ins == (v,) and read.params["axis"] == axis:
+                        return self.scalar(other)
         return None
 
     def _equation(self, v: Var, eqn: Eqn, axis: int) -> Atom | None:
         prim, ins = eqn.prim, eqn.ins
         if prim in LOOPS:
             for init, param, result, out in self.program.slots(eqn):
-                if out is v and (
-                    known_equal(init.type.shape[axis], v.type.shape[axis])
-                    or written_base(self.program, result) is param
-                ):
-                    return self.find(init, axis)
+                if out is v:
+                    kept = known_equal(init.type.shape[axis], v.type.shape[axis])
+                    if kept or written_base(self.program, result) is param:
+                        return self.find(init, axis)
+                    return self.find(result, axis) if _runs(eqn) else None
             return None
         if PRIMS[prim].elementwise:
             return self._elementwise(eqn, v.type.ndim - axis)
@@ -178,6 +189,36 @@ class Extents:
         back = self.b.emit("maximum", self.b.emit("add", at, whole), i64(0))
         negative = self.b.emit("lt", at, i64(0))
         return self.b.emit("select", negative, back, self.b.emit("minimum", at, whole), name="n")
+
+
+def _runs(loop: Eqn) -> bool:
+    """True for a loop that certainly has an iteration, all of it."""
+    start, stop, step = loop.ins[:3] if loop.prim == "for" else (None,) * 3
+    if not all(isinstance(a, Lit) for a in (start, stop, step)):
+        return False
+    return len(range(start.value, stop.value, step.value)) > 0
+
+
+def first_checks(program: Program, node: Node) -> list[Eqn]:
+    """What an iteration asserts of the extents of carried arrays, each to be that of something from
+    around the loop, with the equations for it. They may come first in the iteration: nothing but
+    other checks, of which another one may then fail first, is moved past."""
+    reads: dict[Var, Eqn] = {}
+    tests: dict[Var, Eqn] = {}
+    found: dict[Eqn, None] = {}
+    for eqn in node.region.eqns:
+        if eqn.prim == "dim" and eqn.ins[0] in node.region.params:
+            reads[eqn.out] = eqn
+        elif eqn.prim == "eq" and len(reads.keys() & {*eqn.ins}) == 1:
+            (other,) = (a for a in eqn.ins if a not in reads)
+            if isinstance(other, Lit) or not _inside(program.home[other], node.eqn):
+                tests[eqn.out] = eqn
+        elif eqn.prim == "assert" and eqn.ins[0] in tests:
+            test = tests[eqn.ins[0]]
+            found |= dict.fromkeys((*(reads[a] for a in test.ins if a in reads), test, eqn))
+        elif has_effect(eqn) and eqn.prim not in ("assert", "inside"):
+            break
+    return list(found)
 
 
 def written_base(program: Program, a: Atom) -> Atom:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from s2s_ad.analysis.extents import Extents
+from s2s_ad.analysis.extents import Extents, first_checks
 from s2s_ad.analysis.plan import Plan
 from s2s_ad.analysis.program import LOOPS, Hints, Node, Program
 from s2s_ad.ir.build import Builder, boolean, i64, number
@@ -174,10 +174,12 @@ class _Sweep:
     # -- regions
 
     def region(self, node: Node, b: Builder) -> None:
+        first = first_checks(self.program, node) if node.kind == "loop" else []
+        b.eqns += first  # tapes have the extents that are checked
         for param in node.region.params:
             self.save(param, b)
         for eqn in node.region.eqns:
-            if eqn.role == TANGENT:
+            if eqn.role == TANGENT or eqn in first:
                 continue
             with b.at(eqn.loc):
                 if eqn.prim == "if":
