@@ -181,7 +181,7 @@ class _Printer:
         return self.names[v]
 
     def assignment(self, eqn: Eqn) -> list[ast.stmt]:
-        if not any(out in self.live.after[eqn] for out in eqn.outs):
+        if not any(self.live.is_read_after(eqn, out) for out in eqn.outs):
             return []
         value, target = self.ex.eqn(eqn), self.name(eqn.out)
         if isinstance(value, ast.Name) and value.id == target:
@@ -239,7 +239,7 @@ class _Printer:
     def rename(self, eqn: Eqn) -> list[ast.stmt]:
         """The new version of an array under its own name, where the two could not share one."""
         base, out = self.name(eqn.ins[0]), self.name(eqn.out)
-        dead = base == out or eqn.out not in self.live.after[eqn]
+        dead = base == out or not self.live.is_read_after(eqn, eqn.out)
         return [] if dead else [py.assign(out, py.name(base))]
 
     def grow(self, eqn: Eqn) -> list[ast.stmt]:
@@ -303,7 +303,8 @@ class _Printer:
 
     def branch(self, eqn: Eqn, leave: int | None = None) -> list[ast.stmt]:
         """An if; `leave` is the result that says whether to leave the loop, by a break."""
-        wanted = [k for k, o in enumerate(eqn.outs) if o in self.live.after[eqn] and k != leave]
+        read = self.live.is_read_after
+        wanted = [k for k, o in enumerate(eqn.outs) if read(eqn, o) and k != leave]
         bodies = []
         for r in eqn.regions:
             targets, sources = [eqn.outs[k] for k in wanted], [r.results[k] for k in wanted]
@@ -356,7 +357,8 @@ class _Printer:
         outs, used = eqn.outs[len(eqn.outs) - n :], []
         for k in range(n):
             params = [(r, r.params[k - n]) for r in eqn.regions]
-            if outs[k] in self.live.after[eqn] or any(p in self.live.entry[r] for r, p in params):
+            after = self.live.is_read_after(eqn, outs[k])
+            if after or any(self.live.is_read_in(r, p) for r, p in params):
                 used.append(k)
         return used
 
@@ -392,7 +394,7 @@ class _Printer:
                 args.pop(0)
         flag = body.results[0] if eqn.params.get("exit") else None
         counting: list[ast.stmt] = []
-        if flag is not None and eqn.outs[0] in self.live.after[eqn]:
+        if flag is not None and self.live.is_read_after(eqn, eqn.outs[0]):
             count = self.name(eqn.outs[0])
             before.append(py.assign(count, py.constant(0)))
             counting = [py.augment(count, ast.Add, py.constant(1))]

@@ -12,7 +12,7 @@ import builtins
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from s2s_ad.analysis.liveness import Liveness
 from s2s_ad.analysis.sharing import WRITES, C, Sharing, loop_inits
@@ -76,7 +76,7 @@ def _numbered_for_numba(hint: str, count: int) -> str:
 def assign_names(func: Func, plan: Plan, sharing: Sharing) -> dict[Var, str]:
     """A Python name for every variable that is not folded into an expression."""
     live = Liveness(func, plan.reads, plan.result_reads, plan.skips)
-    groups = _Groups(func, plan, sharing)
+    groups = _Groups(func, plan, sharing, live.bits)
     _interferences(func, plan, live, groups)
     for must, a, b in _affinities(func, plan):
         groups.merge(a, b, must)
@@ -95,10 +95,13 @@ def _eqns(region: Region, plan: Plan) -> Iterator[Eqn]:
 
 
 class _Groups:
-    """Sets of variables that share a name, and what each may not share it with."""
+    """Sets of variables that share a name, and what each may not share it with. `bits` gives the
+    bits of variables, one for each."""
 
-    def __init__(self, func: Func, plan: Plan, sharing: Sharing) -> None:
-        self.func, self.sharing = func, sharing
+    def __init__(
+        self, func: Func, plan: Plan, sharing: Sharing, bits: Callable[[Iterable[Var]], int]
+    ) -> None:
+        self.func, self.sharing, self.bits = func, sharing, bits
         self.order: list[Var] = list(func.params)
         self.indices = {e.regions[0].params[0] for e in walk(func.body) if e.prim == "for"}
         for eqn in _eqns(func.body, plan):
@@ -107,18 +110,19 @@ class _Groups:
             self.order += eqn.outs
         self.group = {v: v for v in self.order}
         self.members = {v: [v] for v in self.order}
-        self.enemies: dict[Var, set[Var]] = {v: set() for v in self.order}  # one way is enough
+        self.own = {v: bits((v,)) for v in self.order}
+        self.enemies = dict.fromkeys(self.order, 0)  # one way is enough
         self.rank = {v: k for k, v in enumerate(self.order)}
 
-    def separate(self, v: Var, others: Iterable[Var]) -> None:
-        self.enemies[v].update(others)
+    def separate(self, v: Var, others: int) -> None:
+        self.enemies[v] |= others
 
     def are_apart(self, a: Var, b: Var) -> bool:
         """True where the groups of these leaders may not share a name."""
         return not (
             self.kind(a) == self.kind(b)
-            and self.enemies[a].isdisjoint(self.members[b])
-            and self.enemies[b].isdisjoint(self.members[a])
+            and not self.enemies[a] & self.own[b]
+            and not self.enemies[b] & self.own[a]
         )
 
     def kind(self, v: Var) -> tuple[object, ...]:
@@ -134,6 +138,7 @@ class _Groups:
         if self.rank[b] < self.rank[a]:
             a, b = b, a
         self.members[a] += self.members.pop(b)
+        self.own[a] |= self.own.pop(b)
         self.enemies[a] |= self.enemies.pop(b)
         for v in self.members[a]:
             self.group[v] = a
@@ -174,22 +179,23 @@ class _Groups:
 
 
 def _interferences(func: Func, plan: Plan, live: Liveness, groups: _Groups) -> None:
+    bits = live.bits
     for p in func.params:
-        groups.separate(p, [*func.params, *live.entry[func.body]])
+        groups.separate(p, bits(func.params) | live.entry[func.body])
     for eqn in _eqns(func.body, plan):
-        after = live.after[eqn]
+        after, outs = live.after[eqn], bits(eqn.outs)
         for out in eqn.outs:
-            groups.separate(out, [*eqn.outs, *after])
+            groups.separate(out, outs | after)
         if eqn.prim not in ("for", "while"):
             continue
         if eqn.prim == "for":  # nobody gives the index of a loop another value inside it
-            groups.separate(eqn.regions[0].params[0], _defined(eqn, plan))
+            groups.separate(eqn.regions[0].params[0], bits(_defined(eqn, plan)))
         for r in eqn.regions:
             for p in r.params:
-                groups.separate(p, [*r.params, *live.entry[r], *(after - set(eqn.outs))])
+                groups.separate(p, bits(r.params) | live.entry[r] | (after & ~outs))
         if eqn.params.get("exit"):
-            if eqn.outs[0] in after:
-                groups.separate(eqn.outs[0], _defined(eqn, plan))
+            if live.is_read_after(eqn, eqn.outs[0]):
+                groups.separate(eqn.outs[0], bits(_defined(eqn, plan)))
             _flag(eqn, plan, groups)
 
 
@@ -210,7 +216,7 @@ def _flag(eqn: Eqn, plan: Plan, groups: _Groups) -> None:
     for read in plan.atom_reads(flag):
         for param, result in zip(body.params[1:], results):
             if result is not read:
-                groups.separate(param, [read])
+                groups.separate(param, groups.bits((read,)))
 
 
 def _affinities(func: Func, plan: Plan) -> list[tuple[bool, Var, Var]]:

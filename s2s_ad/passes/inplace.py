@@ -140,15 +140,19 @@ class _Search:
         for k in range(2 if careful else 1, len(eqn.ins)):
             if self.sharing.may_share(eqn.ins[k], base):
                 self.edits.operands.add((eqn, k))
-        others = (self.live.after[eqn] - set(eqn.outs)) & self.sharing.sharers(base)
-        self._resolve(eqn, 0, others, local, must=layout == READONLY)
+        self._resolve(eqn, 0, self._sharers_after(eqn, base), local, must=layout == READONLY)
+
+    def _sharers_after(self, eqn: Eqn, base: Var) -> set[Var]:
+        """What may share memory with `base` and is read after `eqn`, but for what that gives."""
+        sharers = self.sharing.sharers(base) - set(eqn.outs)
+        return {v for v in sharers if self.live.is_read_after(eqn, v)}
 
     def _enter(self, eqn: Eqn, local: set[Var]) -> bool:
         """Copies before a loop that overwrites a buffer which is read elsewhere."""
         inits, found = loop_inits(eqn), False
         offset = len(eqn.ins) - len(inits)
         written = [e.ins[0] for r in eqn.regions for e in walk(r) if e.prim in WRITES]
-        around = (self.live.after[eqn] - set(eqn.outs)) | set(self.live.captured(eqn))
+        captured = set(self.live.captured(eqn))
         for i, init in enumerate(inits):
             if not (isinstance(init, Var) and init.type.is_array):
                 continue
@@ -163,7 +167,7 @@ class _Search:
                 for j, other in enumerate(inits)
                 if j != i
             )
-            others = around & self.sharing.sharers(init)
+            others = self._sharers_after(eqn, init) | (captured & self.sharing.sharers(init))
             found |= self._resolve(eqn, offset + i, others, local, must=twin)
         return found
 
