@@ -187,3 +187,33 @@ def test_the_check_comes_before_the_tape(jit: bool) -> None:
             made(W, wrong, 2)
     with pytest.raises(ValueError, match="axis 1 of W.* and axis 0 of h"):
         made(normal(2, 3), H0, 2)  # in the second iteration
+
+
+def nested(S, h0, n):
+    h, s, c = h0, 0.0, h0 * 0.5
+    for q in range(2):
+        h = h0 * (1.0 + q)
+        for _ in range(n):
+            s += np.sum(np.sin(h))
+            h = np.sin(S @ h)
+            g = h * 2.0
+            g[0] = s
+            s += np.sum(g * h)
+            g = h * 2.0
+            g[0] = s
+            s += np.sum(g * h)
+        s += np.sum(h * h)
+    return s + np.sum(h * h) + np.sum(c)
+
+
+@pytest.mark.parametrize("fn, args", [(nested, (W, H0, 2)), (read_and_changed, (WIDE, H0, 1))])
+def test_derivatives_of_pullbacks(fn, args, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buffers that leave two loops, of which the first has one with the extent of the other's."""
+    monkeypatch.setenv("S2S_AD_VERIFY", "1")
+
+    def gradient(*given):
+        value, pullback = vjp(fn, wrt=(0, 1))(*given)
+        return pullback(value)
+
+    for level in ("array", "kernel"):
+        Derivatives(gradient, wrt=(0, 1), jit=False, level=level).check(args, gradients=False)

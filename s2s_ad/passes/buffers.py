@@ -47,16 +47,16 @@ _NEGATIVE = {"error": "ValueError", "message": "negative dimensions are not allo
 def buffers(func: Func) -> Func:
     """`func` with the allocations of iterations moved in front of their loops."""
     made = {out: e for e in walk(func.body) for out in e.outs}
-    return func.with_(body=_region(func.body, made))
+    return func.with_(body=_region(func.body, made, {}))
 
 
-def _region(region: Region, made: dict[Var, Eqn]) -> Region:
+def _region(region: Region, made: dict[Var, Eqn], sizes: dict[Var, Sequence[Atom]]) -> Region:
     eqns: list[Eqn] = []
     for eqn in region.eqns:
         if eqn.regions:
-            eqn = eqn.with_(regions=tuple(_region(r, made) for r in eqn.regions))
+            eqn = eqn.with_(regions=tuple(_region(r, made, sizes) for r in eqn.regions))
         if eqn.prim in ("for", "while") and eqn.params.get(PARALLEL) != PROVED:
-            moved = _Moved(eqn, made)
+            moved = _Moved(eqn, made, sizes)
             eqns += moved.before.eqns
             eqn = moved.loop
         eqns.append(eqn)
@@ -65,10 +65,12 @@ def _region(region: Region, made: dict[Var, Eqn]) -> Region:
 
 @dataclass
 class _Moved:
-    """A loop without the allocations that can go before it, and these."""
+    """A loop without the allocations that can go before it, and these. `sizes` are the extents of
+    what has moved, of this or an inner loop: a variable that may be gone."""
 
     loop: Eqn
     made: dict[Var, Eqn]
+    sizes: dict[Var, Sequence[Atom]]
     before: Builder = field(default_factory=Builder)
 
     def __post_init__(self) -> None:
@@ -111,6 +113,8 @@ class _Moved:
         eqn = self.made.get(a)
         if eqn is None or not (eqn.prim == "dim" or eqn.prim in _SAFE):
             return None
+        if eqn.prim == "dim" and eqn.ins[0] in self.sizes:
+            return self.outside(self.sizes[eqn.ins[0]][eqn.params["axis"]], inside)
         ins = [self.outside(b, inside) for b in eqn.ins]
         if None in ins:
             return None
@@ -144,6 +148,7 @@ class _Moved:
             fine = stays.emit("ge", size, i64(0), name="fine")  # the error stays where it was
             stays.equation("assert", (fine,), _NEGATIVE)
             known.append(self.emit("maximum", size, i64(0), name="n"))
+        self.sizes[out] = known
         made = [
             self.emit("empty", *known, name=out.name, type=out.type, dtype=out.type.dtype)
             for _ in range(turns)
