@@ -217,3 +217,35 @@ def test_derivatives_of_pullbacks(fn, args, monkeypatch: pytest.MonkeyPatch) -> 
 
     for level in ("array", "kernel"):
         Derivatives(gradient, wrt=(0, 1), jit=False, level=level).check(args, gradients=False)
+
+
+def counted_by_extent(x, W, h0, n):
+    h, s = h0, 1.0
+    for _ in range(n):
+        for _ in range(len(h)):
+            s = np.sin(s * x) + 0.5
+        h = W @ h
+    return s
+
+
+def made_by_extent(x, W, h0, n):
+    s = 1.0
+    for _ in range(2):
+        h, k = h0, 0
+        while k < n:
+            if len(h) == W.shape[1]:
+                s = np.sin(s * x * len(h))
+            z = np.ones(len(h)) * x
+            s += np.sum(np.sin(z * z))
+            h = W @ h
+            k += 1
+    return s
+
+
+@pytest.mark.parametrize("level", ["array", "kernel"])
+@pytest.mark.parametrize("args", [(W, H0, 3), (WIDE, H0, 1), (W, normal(4), 0)])
+@pytest.mark.parametrize("fn", [counted_by_extent, made_by_extent])
+def test_extents_that_are_checked_are_kept(fn, args, level: str) -> None:
+    """The reverse sweep needs the extent itself, of an array that it does not need."""
+    for wrt in ((0,), (0, 1, 2)):
+        Derivatives(fn, wrt=wrt, jit=False, level=level).check((0.7, *args))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.build import Builder, i64
-from s2s_ad.ir.core import Atom, Eqn, Lit, Var
+from s2s_ad.ir.core import TANGENT, Atom, Eqn, Lit, Var
 from s2s_ad.ir.prims import PRIMS, has_effect
 from s2s_ad.ir.subscript import Axis, parse_subscript
 from s2s_ad.ir.types import UNKNOWN, known_equal
@@ -207,6 +207,8 @@ def first_checks(program: Program, node: Node) -> list[Eqn]:
     tests: dict[Var, Eqn] = {}
     found: dict[Eqn, None] = {}
     for eqn in node.region.eqns:
+        if eqn.role == TANGENT:
+            continue
         if eqn.prim == "dim" and eqn.ins[0] in node.region.params:
             reads[eqn.out] = eqn
         elif eqn.prim == "eq" and len(reads.keys() & {*eqn.ins}) == 1:

@@ -175,21 +175,24 @@ class _Sweep:
 
     def region(self, node: Node, b: Builder) -> None:
         first = first_checks(self.program, node) if node.kind == "loop" else []
-        b.eqns += first  # tapes have the extents that are checked
+        for eqn in first:  # tapes have the extents that are checked
+            self.equation(eqn, b)
         for param in node.region.params:
             self.save(param, b)
         for eqn in node.region.eqns:
-            if eqn.role == TANGENT or eqn in first:
-                continue
-            with b.at(eqn.loc):
-                if eqn.prim == "if":
-                    self.branch(eqn, b)
-                elif eqn.prim in LOOPS:
-                    self.loop(eqn, b)
-                else:
-                    b.append(eqn)
-                for out in eqn.outs:
-                    self.save(out, b)
+            if eqn.role != TANGENT and eqn not in first:
+                self.equation(eqn, b)
+
+    def equation(self, eqn: Eqn, b: Builder) -> None:
+        with b.at(eqn.loc):
+            if eqn.prim == "if":
+                self.branch(eqn, b)
+            elif eqn.prim in LOOPS:
+                self.loop(eqn, b)
+            else:
+                b.append(eqn)
+            for out in eqn.outs:
+                self.save(out, b)
 
     def primal(self, items: tuple, eqn: Eqn) -> tuple:
         """Without the linear ones, which are the last."""
