@@ -34,6 +34,7 @@ from s2s_ad.passes.hoist import hoist, hoist_checks
 from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
+from s2s_ad.passes.lookahead import lookahead
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.narrow import narrow
 from s2s_ad.passes.onto import onto
@@ -110,7 +111,9 @@ def stages(
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
-    summed = Stage("promote", each(promote, preaccumulate, distribute, simplify, cse, dce))
+    summed = Stage(
+        "promote", each(promote, preaccumulate, distribute, lookahead, onto, simplify, cse, dce)
+    )
     apart = (Stage("elements", each(narrow, elements, simplify, cse, dce)),) if kernel else ()
     loops = () if kernel or numpy else (Stage("compilable", each(compilable, simplify, cse, dce)),)
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()

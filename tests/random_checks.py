@@ -26,6 +26,7 @@ from tests.numerics import (
     flat,
     noise,
 )
+from tests.small_pieces import small_pieces
 
 WRT = (0, 1, 3, 4, 5)
 
@@ -105,6 +106,12 @@ def derivatives(program: RandomProgram) -> None:
     assert_same(kernel, array, 1e-12)
 
 
+def pieces(program: RandomProgram) -> None:
+    """The same where loops are taken apart although they are short."""
+    with small_pieces():
+        check_derivatives(program, 1e-13, jit=False, level="kernel")
+
+
 def compiled(program: RandomProgram) -> None:
     """Both modes, compiled, and that they agree with the uncompiled source."""
     uncompiled = check_derivatives(program, 1e-13, jit=False, level="kernel")
@@ -159,4 +166,4 @@ def inner(program: RandomProgram) -> None:
     assert_same(args, before)
 
 
-CHECKS = {check.__name__: check for check in (trace, derivatives, compiled, second, inner)}
+CHECKS = {check.__name__: check for check in (trace, derivatives, pieces, compiled, second, inner)}

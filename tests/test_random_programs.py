@@ -67,6 +67,11 @@ def test_derivatives(program: RandomProgram) -> None:
     checked(program, random_checks.derivatives)
 
 
+@fuzz(EXAMPLES // 2)
+def test_derivatives_in_pieces(program: RandomProgram) -> None:
+    checked(program, random_checks.pieces)
+
+
 @fuzz(EXAMPLES // 12)
 def test_compiled_derivatives(program: RandomProgram) -> None:
     checked(program, random_checks.compiled)

@@ -58,6 +58,19 @@ def is_plain(loop: Eqn) -> bool:
     return not has_effect(loop) and all(e.prim not in ("for", "while") for e in inner)
 
 
+def is_short(loop: Eqn, fewest: int) -> bool:
+    """True for a plain loop that is known to have fewer iterations."""
+    start, stop = loop.ins[:2]
+    known = isinstance(start, Lit) and isinstance(stop, Lit)
+    return known and abs(stop.value - start.value) < fewest
+
+
+def trips(b: Builder, loop: Eqn) -> Atom:
+    """How many iterations a plain loop has, if any."""
+    start, stop, step = loop.ins[:3]
+    return b.emit("sub", stop, start) if step == i64(1) else b.emit("sub", start, stop)
+
+
 def split(body: Region) -> Split | None:
     """The body of a plain loop in two; None where that is not possible."""
     late = _late(body)
@@ -143,9 +156,9 @@ def emit_pieces(b: Builder, loop: Eqn, parts: Split, ahead: Atom | None = None) 
     temps = [Var(r.name, r.type) for r in rooms]
     inner = Builder(loop.loc, loop.role)
     up = step == i64(1)
-    piece = _piece(inner, low, start, stop, up)
+    piece = piece_at(inner, low, start, stop, up)
     count = piece.count if ahead is None else inner.emit("select", ahead, piece.count, i64(0))
-    after, filled = _first(inner, parts, body, _Piece(piece.begin, count), params, temps)
+    after, filled = _first(inner, parts, body, Piece(piece.begin, count), params, temps)
     after |= _second(inner, parts, body, piece, params, filled, up)
     results = (*(after[k] for k in range(len(params))), *filled)
     region = inner.region((low, *params, *temps), results)
@@ -155,14 +168,14 @@ def emit_pieces(b: Builder, loop: Eqn, parts: Split, ahead: Atom | None = None) 
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """The lowest index of a piece, and how many it has."""
 
     begin: Atom
     count: Atom
 
 
-def _piece(b: Builder, low: Var, start: Atom, stop: Atom, up: bool) -> _Piece:
+def piece_at(b: Builder, low: Var, start: Atom, stop: Atom, up: bool) -> Piece:
     """The piece of the loop from `start` to `stop` whose first iteration has the index `low`. LLVM
     does not see of a variable that the indices of a loop are not negative; it is told."""
     left = b.emit("sub", stop, low) if up else b.emit("sub", low, stop)
@@ -173,7 +186,7 @@ def _piece(b: Builder, low: Var, start: Atom, stop: Atom, up: bool) -> _Piece:
     lowest = start if up else stop
     if isinstance(lowest, Lit) and lowest.value >= (0 if up else -1):
         begin = b.emit("maximum", begin, i64(0), name="begin")
-    return _Piece(begin, count)
+    return Piece(begin, count)
 
 
 #: What a carried place has after a loop.
@@ -181,13 +194,13 @@ _After = dict[int, Atom]
 
 
 def _first(
-    b: Builder, parts: Split, body: Region, piece: _Piece,
+    b: Builder, parts: Split, body: Region, piece: Piece,
     params: Sequence[Var], temps: Sequence[Var],
 ) -> tuple[_After, list[Var]]:  # fmt: skip
     """The loop with the early equations, and arrays with what is passed on."""
     own = [body.params[1 + k] for k in parts.first]
     rooms = [Var(t.name, t.type) for t in temps]
-    inside, at = _body(b, body, piece)
+    inside, at = iteration(b, body, piece)
     inside.eqns += parts.early
     kept = [
         inside.emit("store", room, v, at, spec="i", name=room.name, type=room.type)
@@ -201,7 +214,7 @@ def _first(
     return dict(zip(parts.first, outs)), list(outs[len(own) :])
 
 
-def _body(b: Builder, body: Region, piece: _Piece) -> tuple[Builder, Var]:
+def iteration(b: Builder, body: Region, piece: Piece) -> tuple[Builder, Var]:
     """A loop over a piece, which computes the index of the whole one from its own."""
     at, inside = Var("at", I64), Builder(b.loc, b.role)
     inside.append(Eqn((body.params[0],), "add", (piece.begin, at), NO_PARAMS, (), b.loc, b.role))
@@ -209,12 +222,12 @@ def _body(b: Builder, body: Region, piece: _Piece) -> tuple[Builder, Var]:
 
 
 def _second(
-    b: Builder, parts: Split, body: Region, piece: _Piece,
+    b: Builder, parts: Split, body: Region, piece: Piece,
     params: Sequence[Var], filled: Sequence[Var], up: bool,
 ) -> _After:  # fmt: skip
     """The loop with the late equations, in the order of the whole."""
     own = [body.params[1 + k] for k in parts.second]
-    inside, at = _body(b, body, piece)
+    inside, at = iteration(b, body, piece)
     loaded = {
         v: inside.emit("load", room, at, spec="i", name=v.name)
         for v, room in zip(parts.passed, filled)

@@ -40,7 +40,6 @@ from s2s_ad.ir.core import (
     Atom,
     Eqn,
     Func,
-    Lit,
     Region,
     Var,
     clone,
@@ -52,7 +51,7 @@ from s2s_ad.ir.core import (
     walk,
 )
 from s2s_ad.passes.forms import AFFINE, LINEAR, Form, Forms, Seed, is_one
-from s2s_ad.passes.pieces import emit_pieces, is_plain, split
+from s2s_ad.passes.pieces import emit_pieces, is_plain, is_short, split, trips
 
 #: A loop of fewer iterations is not worth the detour.
 FEWEST = 32
@@ -87,13 +86,13 @@ def _rewritten(b: Builder, loop: Eqn) -> bool:
     if loop.role != ADJOINT or not is_plain(loop) or is_vector(loop.regions[0]):
         return False
     recurrence = _recurrence(loop.regions[0])
-    if recurrence is None or _is_short(loop):
+    if recurrence is None or is_short(loop, FEWEST):
         return False
     jacobian = _jacobian(loop, recurrence)
     if jacobian is None or not _pays(recurrence, jacobian):
         return False
     b.loc, b.role = loop.loc, loop.role
-    ahead: Atom | None = b.emit("ge", _trips(b, loop), i64(FEWEST), name="ahead")
+    ahead: Atom | None = b.emit("ge", trips(b, loop), i64(FEWEST), name="ahead")
     body, needed = _body(loop, recurrence, jacobian, ahead)
     parts = split(body)
     if parts is not None and (parts.first or not needed.issuperset(parts.passed)):
@@ -104,17 +103,6 @@ def _rewritten(b: Builder, loop: Eqn) -> bool:
         return False
     emit_pieces(b, loop.with_(regions=(body,)), parts, ahead)
     return True
-
-
-def _trips(b: Builder, loop: Eqn) -> Atom:
-    start, stop, step = loop.ins[:3]
-    return b.emit("sub", stop, start) if step == i64(1) else b.emit("sub", start, stop)
-
-
-def _is_short(loop: Eqn) -> bool:
-    start, stop = loop.ins[:2]
-    known = isinstance(start, Lit) and isinstance(stop, Lit)
-    return known and abs(stop.value - start.value) < FEWEST
 
 
 # --- what is linear ------------------------------------------------------------------------------
