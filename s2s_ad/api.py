@@ -155,10 +155,11 @@ class Derivative:
         return emit_module(self._derived_for(args, kwargs).funcs(level, numpy=True), jit=False)
 
     def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
-        """The program after a pass, as text: frontend, simplify, jvp, tape, transpose, bounds,
-        optimise, lower, rows, inplace, parallel or buffers (lower, rows and buffers at the kernel
-        level only). None is the pass that differentiates; OptionError for a name that is not among
-        those of this transformation.
+        """The program after a stage of passes, as text: frontend, simplify, jvp or transpose (and
+        inside it tape), bounds, optimise, upwards, inplace, parallel; at the kernel level also
+        elements, lower, rows, interchange, promote and buffers, at the array level compilable.
+        docs/architecture.md says what each does. None is the stage that differentiates; OptionError
+        for a name that is not among those of this transformation.
         """
         after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
         return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))

@@ -52,15 +52,19 @@ def simplify(func: Func) -> Func:
 def _named_cotangents(body: Region, names: dict[Var, Atom]) -> Region:
     """An array that has turned out to be a cotangent is called so, unless it has a name, or is the
     primal's (whose names are the user's)."""
-    unnamed = {v for eqn in walk(body) for v in eqn.outs if v.type.is_array and v.name == "t"}
+    wanted = {
+        a: Var(v.name, a.type)
+        for v, a in names.items()
+        if a.type.is_array and isinstance(a, Var) and a.name == "t"
+        if v.name != "t_bar" and v.name.endswith("_bar")
+    }
+    if not wanted:
+        return body
+    unnamed = {v for eqn in walk(body) for v in eqn.outs}
     for eqn in walk(body):
         if eqn.role == PRIMAL:
             unnamed.difference_update(eqn.ins, *(r.results for r in eqn.regions))
-    better = {
-        a: Var(v.name, a.type)
-        for v, a in names.items()
-        if a in unnamed and v.name != "t_bar" and v.name.endswith("_bar")
-    }
+    better = {a: new for a, new in wanted.items() if a in unnamed}
 
     def define(region: Region) -> Region:
         eqns = []
