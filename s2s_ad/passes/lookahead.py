@@ -131,6 +131,8 @@ def _plan(loop: Eqn) -> _Plan | None:
     (body,) = loop.regions
     if any(e.regions or is_function(e) or not is_simple(e) for e in body.eqns):
         return None
+    if any(e.prim == "dim" for e in body.eqns):  # of a version: extents stand before loops
+        return None
     carried = _carried(body)
     if carried is None:
         return None

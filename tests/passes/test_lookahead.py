@@ -77,6 +77,9 @@ STAYS = {
         "accum a, v, j {spec='i'} adjoint": "accum a, v, j {spec='i'}",
         "accum a, u, i {spec='i'} adjoint": "accum a, u, i {spec='i'}",
     },
+    "an extent of what is written": {
+        "j: i64 = add i, 1": "m: i64 = dim a {axis=0}\n    j: i64 = add i, 1"
+    },
     "few iterations": {"for start, 0: i64": "for 9: i64, 0: i64"},
     "a function": {"mul p, w": "arctan2 p, w"},
 }
