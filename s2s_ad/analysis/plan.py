@@ -74,6 +74,12 @@ def make_plan(
     return _Planner(program, dict(needs), list(restored), again, results).run()
 
 
+def dear(program: Program) -> set[Var]:
+    """Functions of numbers that are rather read from somewhere than computed again."""
+    numbers = {v: e for v, e in program.definition.items() if not v.type.is_array}
+    return {v for v, e in numbers.items() if e.prim in EFFORT and effort(e, EXTENT) >= DEAR}
+
+
 class _Planner:
     def __init__(
         self,
@@ -113,9 +119,11 @@ class _Planner:
     # -- questions
 
     def _current(self, v: Var, position: int) -> bool:
-        """True if a version that is put back has been when `position` is reversed."""
+        """True if a version that is put back has been when `position` is reversed. A write that
+        stays has overwritten nothing that is read."""
         scope = self.program.home[v].scope
-        following = [e for e in self.chain_of[v].following.get(v, ()) if e.prim != "if"]
+        after = self.chain_of[v].following.get(v, ())
+        following = [e for e in after if e.prim != "if" and e not in self.plan.fresh]
         return not any(self._done(eqn, scope, position) for eqn in following)
 
     def _done(self, eqn: Eqn, scope: Node, position: int) -> bool:

@@ -72,6 +72,8 @@ class Reverse:
         self.program, self.plan, self.ahead = program, plan, ahead
         self.frame = Frame(program.root, builder, None)
         self.needs: Needs = {}
+        #: Versions whose elements, those that are read, the next version has as well.
+        self.staying = {w.ins[0]: w.out for w in plan.fresh}
         self.dims: dict[tuple[Var, int], Eqn] = {}
         if ahead is not None:
             self.frame.tops = {key: ahead.state[key] for key in positions(ahead)}
@@ -127,6 +129,8 @@ class Reverse:
             return self._read_tape(a, frame)
         if frame.node.kind == "root":
             return a
+        if a in self.staying:
+            return self._from(frame)(self.staying[a])
         eqn = self.program.definition[a]
         if eqn.prim in LOOPS and self.program.nodes[eqn.regions[-1]] in self.plan.again:
             self._run_again(self.program.nodes[eqn.regions[-1]], frame)

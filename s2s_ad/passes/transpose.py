@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from s2s_ad.analysis.chains import Chain, chains
 from s2s_ad.analysis.inversion import undoable
-from s2s_ad.analysis.plan import Needs, Plan, make_plan
+from s2s_ad.analysis.plan import Needs, Plan, dear, make_plan
 from s2s_ad.analysis.program import Node, Program
 from s2s_ad.analysis.rerun import rerunnable
 from s2s_ad.ir.build import Builder, number
@@ -28,6 +28,7 @@ from s2s_ad.passes.handover import handover
 from s2s_ad.passes.jvp import jvp_with_pairs, names_of
 from s2s_ad.passes.origins import origins
 from s2s_ad.passes.putback import with_logs
+from s2s_ad.passes.reread import reread
 from s2s_ad.passes.reverse import Reverse
 from s2s_ad.passes.tape import Forward, forward, prepare, with_extents
 from s2s_ad.passes.untouched import untouched
@@ -104,7 +105,7 @@ class _Sweeps:
         self.func = func
         start, seeded = _linearised(func, wrt, cotangents, donated, guarded)
         wanted = start.func.results[first : len(func.results)]
-        program, plan = _plan(start, seeded, invert, wanted)
+        program, plan = _best_plan(start, seeded, invert, wanted)
         self.ahead: Forward = forward(program, plan)
         self.primal_results = program.func.results[: len(func.results)]
         self.back = Builder(role=ADJOINT)
@@ -152,6 +153,21 @@ def _linearised(
 
 
 Seeds = list[tuple[Var, Atom]]
+
+
+def _best_plan(
+    program: Program, seeds: Seeds, invert: bool, results: Sequence[Atom]
+) -> tuple[Program, Plan]:
+    """The best plan, of the program as it is, or with what is saved, and functions, read from where
+    they are stored. (Where nothing is saved, functions that are computed again cost nothing.)"""
+    found, plan = _plan(program, seeds, invert, results)
+    saved = {v for own in plan.saved.values() for v in own}
+    again = reread(program.func, saved | dear(program))
+    if again is program.func:
+        return found, plan
+    trial = _plan(program.of(again), seeds, invert, results)
+    better = trial[1].cost < plan.cost or trial[1].cost == plan.cost == 0.0
+    return trial if better else (found, plan)
 
 
 def _plan(
