@@ -106,6 +106,17 @@ def is_one(a: Atom) -> bool:
     return isinstance(a, Lit) and a.value == 1.0
 
 
+def product_of(b: Builder, form: Form, seeds: Mapping[Var, Seed], name: str) -> Atom:
+    """The value of a form: its coefficients multiplied with the seeds."""
+    pairs = [(p, form[k]) for p, k in seeds.items() if k in form]
+    terms: list[Atom] = [p for p, c in pairs if is_one(c)]
+    terms += (b.emit("mul", p, c, name=name) for p, c in pairs if not is_one(c))
+    total, *others = (*terms, *(c for k, c in form.items() if k == AFFINE))
+    for one in others:
+        total = b.emit("add", total, one, name=name)
+    return total
+
+
 def _scaled(b: Builder, prim: str, c: Atom, by: Atom, name: str) -> Atom:
     return by if prim == "mul" and is_one(c) else b.emit(prim, c, by, name=name)
 

@@ -50,7 +50,7 @@ from s2s_ad.ir.core import (
     substitute,
     walk,
 )
-from s2s_ad.passes.forms import AFFINE, LINEAR, Form, Forms, Seed, is_one
+from s2s_ad.passes.forms import AFFINE, LINEAR, Form, Forms, Seed, is_one, product_of
 from s2s_ad.passes.pieces import emit_pieces, is_plain, is_short, split, trips
 
 #: A loop of fewer iterations is not worth the detour.
@@ -281,7 +281,7 @@ def _body(
     moderate = _moderate(b, recurrence, jacobian, size)
     product = Builder(loop.loc, loop.role)
     seeds = _seeds(product, recurrence)
-    found = [_product(product, jacobian.forms[v], seeds, v.name) for v in outputs]
+    found = [product_of(product, jacobian.forms[v], seeds, v.name) for v in outputs]
     regions = (product.region((), found), _otherwise(recurrence, outputs))
     chosen = moderate if ahead is None else b.emit("and", ahead, moderate)
     outs = b.equation("if", (chosen,), regions=regions, names=[v.name for v in outputs])
@@ -327,17 +327,6 @@ def _seeds(b: Builder, recurrence: _Recurrence) -> dict[Var, Seed]:
             b.append(eqn.with_(outs=(param,)))
         found[param] = k
     return found
-
-
-def _product(b: Builder, form: Form, seeds: dict[Var, Seed], name: str) -> Atom:
-    """One row of the Jacobian, multiplied with what is carried."""
-    pairs = [(p, form[k]) for p, k in seeds.items() if k in form]
-    terms: list[Atom] = [p for p, c in pairs if is_one(c)]
-    terms += (b.emit("mul", p, c, name=name) for p, c in pairs if not is_one(c))
-    total, *others = (*terms, *(c for k, c in form.items() if k == AFFINE))
-    for one in others:
-        total = b.emit("add", total, one, name=name)
-    return total
 
 
 def _otherwise(recurrence: _Recurrence, outputs: Sequence[Var]) -> Region:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from s2s_ad.ir.build import Builder
-from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Region, Var, eqn_free_vars, eqn_uses
+from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Region, Var, eqn_free_vars
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element
 
@@ -35,8 +35,9 @@ def reread(func: Func, saved: Collection[Var]) -> Func:
 def _region(region: Region, saved: set[Var]) -> Region:
     """The region; the same one where nothing is read again."""
     eqns = [_inside(e, saved) for e in region.eqns]
-    for store in [e for e in eqns if _keeps_a_number(e)]:
-        eqns = _read(eqns, store, _aside(region, eqns), saved) or eqns
+    stores = [k for k, e in enumerate(eqns) if _keeps_a_number(e)]
+    if stores:
+        eqns = _Reader(eqns, region.results, saved).read(stores)
     same = len(eqns) == len(region.eqns) and all(a is b for a, b in zip(eqns, region.eqns))
     return region if same else Region(region.params, tuple(eqns), region.results)
 
@@ -54,49 +55,66 @@ def _keeps_a_number(eqn: Eqn) -> bool:
     return isinstance(value, Var) and value.type.is_float and value.type == array.type.scalar
 
 
-def _aside(region: Region, eqns: Sequence[Eqn]) -> set[Eqn]:
-    """Arithmetic that only tangents take, and such arithmetic."""
-    users: dict[Var, list[Eqn]] = {}
-    for eqn in eqns:
-        for v in eqn_uses(eqn):
-            users.setdefault(v, []).append(eqn)
-    found: set[Eqn] = set()
-    for eqn in reversed(eqns):
-        if eqn.role == TANGENT or not PRIMS[eqn.prim].elementwise or eqn.out in region.results:
-            continue
-        if all(u in found or _is_tangent(u) for u in users.get(eqn.out, ())):
-            found.add(eqn)
-    return found
-
-
 def _is_tangent(eqn: Eqn) -> bool:
     return eqn.role == TANGENT and not eqn.regions
 
 
-def _read(eqns: Sequence[Eqn], store: Eqn, aside: set[Eqn], saved: set[Var]) -> list[Eqn] | None:
-    """The equations with what `store` keeps read again after it, by tangents and for them; None
-    where nothing that is saved is, or where what comes before the store cannot come after it."""
-    value, at = store.ins[1], [*eqns].index(store)
-    taking: dict[Eqn, None] = {}
-    made: set[Var] = set()
-    for k, eqn in enumerate(eqns):
-        free = {*eqn_free_vars(eqn)}
-        if eqn is store or not (value in free or free & made):
-            continue
-        if _is_tangent(eqn) or eqn in aside:
-            taking[eqn] = None
-            made.update(eqn.outs)
-        elif free & made and k < at:
-            return None
-    if saved.isdisjoint({value, *made}) or not any(value in e.ins for e in taking):
-        return None
-    b = Builder(store.loc)
-    names = {value: b.emit("load", store.out, *store.ins[2:], **store.params, name=value.name)}
-    before = [e for e in eqns[:at] if e not in taking]
-    after = [e for e in eqns[:at] if e in taking] + [*eqns[at + 1 :]]
-    after = [_with(e, names) if e in taking else e for e in after]
-    return [*before, store, *b.eqns, *after]
+class _Reader:
+    """The equations of a region, and who takes what."""
+
+    def __init__(self, eqns: list[Eqn], results: Sequence[Atom], saved: set[Var]) -> None:
+        self.eqns, self.saved = eqns, saved
+        self.users: dict[Var, list[int]] = {}
+        for k, eqn in enumerate(eqns):
+            for v in eqn_free_vars(eqn):
+                self.users.setdefault(v, []).append(k)
+        self.movable: set[int] = set()
+        for k, eqn in reversed([*enumerate(eqns)]):
+            if _is_tangent(eqn) or self._is_aside(eqn, results):
+                self.movable.add(k)
+
+    def _is_aside(self, eqn: Eqn, results: Sequence[Atom]) -> bool:
+        """True for arithmetic that only tangents take, and such arithmetic."""
+        if eqn.role == TANGENT or not PRIMS[eqn.prim].elementwise or eqn.out in results:
+            return False
+        return all(k in self.movable for k in self.users.get(eqn.out, ()))
+
+    def read(self, stores: Sequence[int]) -> list[Eqn]:
+        """With what `stores` keep read again after them, by tangents and for them."""
+        places = {k: (k, 0, k) for k in range(len(self.eqns))}  # sorted, it is the new order
+        names: dict[int, dict[Atom, Atom]] = {}
+        found: list[tuple[tuple[int, int, int], Eqn]] = []
+        for at in stores:
+            takers = self._takers(at)
+            if not takers:
+                continue
+            store = self.eqns[at]
+            value, b = store.ins[1], Builder(store.loc)
+            again = b.emit("load", store.out, *store.ins[2:], **store.params, name=value.name)
+            found.append(((at, 1, 0), b.eqns[0]))
+            for k in takers:
+                places[k] = max(places[k], (at, 2, k))
+                names.setdefault(k, {})[value] = again
+        if not found:
+            return self.eqns
+        found += ((places[k], _with(e, names.get(k, {}))) for k, e in enumerate(self.eqns))
+        return [e for _, e in sorted(found, key=lambda pair: pair[0])]
+
+    def _takers(self, at: int) -> set[int]:
+        """What takes the value that is stored at `at`, or what is made of it, and can come after;
+        none where nothing of that is saved, or where something else would have to as well."""
+        value = self.eqns[at].ins[1]
+        taking: set[int] = set()
+        made = [value]
+        for v in made:
+            for k in self.users.get(v, ()):
+                if k in self.movable and k not in taking:
+                    taking.add(k)
+                    made += self.eqns[k].outs
+                elif k not in self.movable and v is not value and k < at:
+                    return set()
+        return taking if not self.saved.isdisjoint(made) else set()
 
 
 def _with(eqn: Eqn, names: Mapping[Atom, Atom]) -> Eqn:
-    return eqn.with_(ins=tuple(names.get(a, a) for a in eqn.ins))
+    return eqn.with_(ins=tuple(names.get(a, a) for a in eqn.ins)) if names else eqn

@@ -130,7 +130,9 @@ class Reverse:
         if frame.node.kind == "root":
             return a
         if a in self.staying:
-            return self._from(frame)(self.staying[a])
+            while a in self.staying and a not in frame.env:
+                a = self.staying[a]
+            return self._from(frame)(a)
         eqn = self.program.definition[a]
         if eqn.prim in LOOPS and self.program.nodes[eqn.regions[-1]] in self.plan.again:
             self._run_again(self.program.nodes[eqn.regions[-1]], frame)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import ADJOINT, Atom, Eqn, Lit, Region, Var, clone
-from s2s_ad.passes.forms import AFFINE, Form, Forms, is_one
+from s2s_ad.passes.forms import AFFINE, Forms, product_of
 
 #: How many iterations are one.
 STEPS = 4
@@ -55,7 +55,8 @@ def several_steps(
     where they are not linear with coefficients that are the same in all iterations, in the range
     of numbers, or are not a recurrence."""
     eqns, kept, last = _unrolled(loop, seeds, chain, asked)
-    forms = Forms({p: k for k, p in seeds.items()}, Region((), tuple(eqns), ()))
+    by_seed = {p: k for k, p in seeds.items()}
+    forms = Forms(by_seed, Region((), tuple(eqns), ()))
     b = Builder(loop.loc, ADJOINT)
     if not forms.propagate(b, eqns):
         return None
@@ -72,7 +73,7 @@ def several_steps(
     if not varying.isdisjoint(coefficients) or not _in_range(coefficients):
         return None
     product = Builder(loop.loc, ADJOINT)
-    results = {k: _product(product, form, seeds, seeds[k].name) for k, form in found.items()}
+    results = {k: product_of(product, form, by_seed, seeds[k].name) for k, form in found.items()}
     names = {a: results[k] for k, a in last.items()}
     kept[-1] = {v: names.get(a, a) for v, a in kept[-1].items()}
     return Steps(before, coefficients, [*inside, *plain, *product.eqns], kept, results)
@@ -136,18 +137,3 @@ def _in_range(coefficients: Sequence[Atom]) -> bool:
     sizes = [abs(c.value) for c in coefficients if isinstance(c, Lit)]
     some = len(sizes) < len(coefficients) or sum(sizes) >= low
     return bool(coefficients) and some and sum(sizes) <= high
-
-
-def _product(b: Builder, form: Form, seeds: Mapping[int, Var], name: str) -> Atom:
-    """The value of a form."""
-    terms = [
-        p if is_one(form[k]) else b.emit("mul", p, form[k], name=name)
-        for k, p in seeds.items()
-        if k in form
-    ]
-    if AFFINE in form:
-        terms.append(form[AFFINE])
-    total: Atom = terms[0]
-    for one in terms[1:]:
-        total = b.emit("add", total, one, name=name)
-    return total
