@@ -164,8 +164,9 @@ def times(cx: Context, a: Any, b: Any) -> Any:
 
 
 def moved(cx: Context, atom: Any, eqns: Sequence[Eqn], params: set[Var]) -> Any:
-    """`atom`, which `eqns` compute, computed here; None where that may fail or needs `params`."""
-    needed = sliced(atom, eqns, params)
+    """`atom`, which `eqns` compute, computed here; None where it is not known (None), may fail or
+    needs `params`."""
+    needed = None if atom is None else sliced(atom, eqns, params)
     if needed is None:
         return None
     copy = clone(Region((), tuple(needed), (cx.index(atom),)))

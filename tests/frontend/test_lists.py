@@ -236,6 +236,20 @@ def window(x, n):
     return last, last[0] - last[2]
 
 
+def in_nested_branches(x, a, c):
+    a = a.copy()
+    if x > 0.0:
+        y = x * x
+        if y < 2.0:
+            for _ in range(2):
+                a[:] = np.sin(a * c)
+            out = []
+            for v in range(len(a)):  # no equation before the branches knows this extent
+                out.append(y * a[v])
+            return np.array(out)
+    return c * x
+
+
 PROGRAMS = [
     (window, (0.7, 5)),
     (methods, (0.7,)),
@@ -260,6 +274,8 @@ PROGRAMS = [
     (repeated, (0.7, 5)),
     (in_branches, (0.7,)),
     (in_branches, (-0.7,)),
+    (in_nested_branches, (0.7, V, V)),
+    (in_nested_branches, (-0.7, V, V)),
     (passed_on, (0.7, 4)),
     (stack_machine, (V,)),
     (while_pops, (0.7, 4)),
@@ -302,9 +318,21 @@ def popped_in_branch_of_objects(x):
     return out[0]
 
 
+def of_a_length_found_in_branches(x, a, n):
+    out = []
+    for i in range(n):
+        if x > i:
+            y = x * x
+            if y < 2.0:
+                for v in a[a > y]:
+                    out.append(v)
+    return np.array(out)
+
+
 @pytest.mark.parametrize(
     "fn, kind, specs",
     [
+        (of_a_length_found_in_branches, errors.GrowthError, [F, X, N]),
         (lists_of_lists, errors.GrowthError, [X, N]),
         (row_replaced, errors.MutationError, [A]),
         (changes_while_iterated, errors.MutationError, [F]),
