@@ -8,6 +8,9 @@ from types import MappingProxyType
 
 INFINITE = float("inf")
 
+#: What may still flow along each edge.
+Graph = dict[Hashable, dict[Hashable, float]]
+
 
 def vertex_cut(
     inputs: Mapping[Hashable, Iterable[Hashable]],
@@ -21,7 +24,7 @@ def vertex_cut(
     `inputs[v]` are the vertices v is computed from; `costs` are non-negative. Vertices of
     infinite cost are never cut. `efforts` are paid for vertices between the cut and the sinks,
     which are computed again. Among equally cheap cuts the one nearest to the sinks is taken (the
-    least to compute again). Edmonds-Karp on the graph with every vertex split in two.
+    least to compute again). Dinic's algorithm on the graph with every vertex split in two.
 
     >>> sorted(vertex_cut({"y": "ab", "z": "y"}, dict(a=8, b=8, y=8, z=8), "ab", "z"))
     ['z']
@@ -30,7 +33,7 @@ def vertex_cut(
     >>> sorted(vertex_cut({"y": "x", "z": "y"}, dict(x=4, y=8, z=16), "x", "z", dict(y=24)))
     ['y']
     """
-    capacity: dict[Hashable, dict[Hashable, float]] = {}
+    capacity: Graph = {}
 
     def edge(a: Hashable, b: Hashable, c: float) -> None:
         capacity.setdefault(a, {})[b] = capacity.get(a, {}).get(b, 0.0) + c
@@ -49,40 +52,58 @@ def vertex_cut(
         edge(("out", v), "sink", INFINITE)
     if "source" not in capacity or "sink" not in capacity:
         return set()
-    while path := _augmenting_path(capacity):
-        flow = min(capacity[a][b] for a, b in path)
-        if flow == INFINITE:
-            raise ValueError("no finite cut: a value that is needed can be neither kept nor made")
-        for a, b in path:
-            capacity[a][b] -= flow
-            capacity[b][a] += flow
+    while levels := _levels(capacity):
+        _fill(capacity, levels)
     reach = _reaching(capacity, "sink")
     return {v for v in costs if ("out", v) in reach and ("in", v) not in reach}
 
 
-def _augmenting_path(capacity: Mapping) -> list[tuple[Hashable, Hashable]]:
-    before: dict[Hashable, Hashable] = {"source": None}
+def _levels(capacity: Graph) -> dict[Hashable, int]:
+    """How many edges away from the source each vertex is; none where the sink is out of reach."""
+    levels: dict[Hashable, int] = {"source": 0}
     queue = deque(["source"])
     while queue:
         a = queue.popleft()
         for b, c in capacity[a].items():
-            if c > 0 and b not in before:
-                before[b] = a
-                if b == "sink":
-                    return _trace(before)
+            if c > 0 and b not in levels:
+                levels[b] = levels[a] + 1
                 queue.append(b)
-    return []
+    return levels if "sink" in levels else {}
 
 
-def _trace(before: Mapping) -> list[tuple[Hashable, Hashable]]:
-    path, b = [], "sink"
-    while before[b] is not None:
-        path.append((before[b], b))
-        b = before[b]
-    return path
+def _fill(capacity: Graph, levels: Mapping[Hashable, int]) -> None:
+    """Let flow go to the sink along shortest paths until each has an edge that is full."""
+    untried = {a: list(capacity[a]) for a in levels}
+    path: list[Hashable] = ["source"]
+    while path:
+        a = path[-1]
+        if a == "sink":
+            path = path[: 1 + _push(capacity, path)]
+            continue
+        ends = untried[a]
+        while ends and not (capacity[a][ends[-1]] > 0 and levels.get(ends[-1]) == levels[a] + 1):
+            ends.pop()
+        if ends:
+            path.append(ends[-1])
+        else:
+            path.pop()
+            if path:
+                untried[path[-1]].pop()
 
 
-def _reaching(capacity: Mapping, target: Hashable) -> set[Hashable]:
+def _push(capacity: Graph, path: list[Hashable]) -> int:
+    """Let as much go along a path as it takes. The first of its edges that are full then."""
+    edges = list(zip(path, path[1:]))
+    flow = min(capacity[a][b] for a, b in edges)
+    if flow == INFINITE:
+        raise ValueError("no finite cut: a value that is needed can be neither kept nor made")
+    for a, b in edges:
+        capacity[a][b] -= flow
+        capacity[b][a] += flow
+    return next(k for k, (a, b) in enumerate(edges) if capacity[a][b] <= 0)
+
+
+def _reaching(capacity: Graph, target: Hashable) -> set[Hashable]:
     """Every vertex from which `target` can be reached along residual capacity."""
     seen, queue = {target}, deque([target])
     while queue:

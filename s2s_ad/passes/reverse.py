@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from s2s_ad.analysis.extents import Extents, version_before
-from s2s_ad.analysis.plan import Needs, Plan
+from s2s_ad.analysis.plan import Plan
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.errors import S2SError
 from s2s_ad.ir.build import Builder, i64, number
@@ -23,20 +22,11 @@ from s2s_ad.ir.core import (
     Var,
     eqn_uses,
 )
-from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.ops import Value, zeros
+from s2s_ad.passes.primals import Frame, Primals
 from s2s_ad.passes.putback import overwritten, undone
-from s2s_ad.passes.rerun import run_again
-from s2s_ad.passes.tape import (
-    Forward,
-    key_home,
-    loops_of,
-    ordinal,
-    product,
-    start_and_step,
-    tape_spec,
-)
+from s2s_ad.passes.tape import Forward, key_home
 from s2s_ad.rule import TRANSPOSES
 
 
@@ -46,50 +36,19 @@ class ExtentError(S2SError):
     code = "S2S092"
 
 
-@dataclass
-class Frame:
-    """A region of the primal being reversed. `env` maps its variables to their values in the
-    reverse sweep, `ct` its linear variables to their cotangents; `again` holds the tapes of its
-    loops that have been run again; `position` is where the reversal is."""
-
-    node: Node
-    b: Builder
-    parent: Frame | None
-    env: dict[Var, Atom] = field(default_factory=dict)
-    ct: dict[Var, Atom] = field(default_factory=dict)
-    tops: dict[object, Atom] = field(default_factory=dict)
-    again: dict[Node, Forward] = field(default_factory=dict)
-    position: int = -1
-
-
-class Reverse:
-    """Reverses a program according to a plan. Without a forward sweep it only records, in `needs`,
-    what it asks of the primal, and at which position."""
+class Reverse(Primals):
+    """Reverses a program according to a plan. Without a forward sweep it only records what it asks
+    of the primal."""
 
     def __init__(
         self, program: Program, plan: Plan, ahead: Forward | None, builder: Builder
     ) -> None:
-        self.program, self.plan, self.ahead = program, plan, ahead
-        self.frame = Frame(program.root, builder, None)
-        self.needs: Needs = {}
-        #: Versions whose elements, those that are read, the next version has as well.
-        self.staying = {w.ins[0]: w.out for w in plan.fresh}
+        super().__init__(program, plan, ahead, builder)
         self.dims: dict[tuple[Var, int], Eqn] = {}
-        if ahead is not None:
-            self.frame.tops = {key: ahead.state[key] for key in positions(ahead)}
 
     @property
     def b(self) -> Builder:
         return self.frame.b
-
-    def _positions(self) -> list[object]:
-        """What the reverse sweep counts down here."""
-        found = [] if self.ahead is None else positions(self.ahead)
-        frame: Frame | None = self.frame
-        while frame is not None:
-            found += [key for ahead in frame.again.values() for key in positions(ahead)]
-            frame = frame.parent
-        return found
 
     def run(self, seeds: Sequence[tuple[Var, Atom]]) -> None:
         """Reverse everything, from the cotangents of the tangents in `seeds`."""
@@ -100,114 +59,6 @@ class Reverse:
     def cotangent(self, v: Var) -> Atom:
         """The cotangent of a linear variable of the function's body, after `run`."""
         return self.frame.ct[v] if v in self.frame.ct else self._zero(v)
-
-    # -- values of the primal
-
-    def lookup(self, a: Atom) -> Atom:
-        """The value of a primal variable, in the reverse sweep."""
-        if isinstance(a, Lit):
-            return a
-        home, frame = self.program.home[a], self.frame
-        while True:
-            if a in frame.env:
-                return frame.env[a]
-            if frame.node is home:
-                break
-            frame = frame.parent
-        value = self._record(a, frame) if self.ahead is None else self._materialise(a, frame)
-        if value is not a or home.kind != "root":
-            frame.env[a] = value
-        return value
-
-    def _record(self, a: Var, frame: Frame) -> Atom:
-        self.needs[a] = max(frame.position, self.needs.get(a, -1))
-        return a
-
-    def _materialise(self, a: Var, frame: Frame) -> Atom:
-        """A variable of the region of `frame`: from its tape, or computed again."""
-        if self.plan.is_saved(self.program, a):
-            return self._read_tape(a, frame)
-        if frame.node.kind == "root":
-            return a
-        if a in self.staying:
-            while a in self.staying and a not in frame.env:
-                a = self.staying[a]
-            return self._from(frame)(a)
-        eqn = self.program.definition[a]
-        if eqn.prim in LOOPS and self.program.nodes[eqn.regions[-1]] in self.plan.again:
-            self._run_again(self.program.nodes[eqn.regions[-1]], frame)
-            return frame.env[a]
-        if eqn.regions or not PRIMS[eqn.prim].cheap:
-            raise AssertionError(f"the plan neither saves {a} nor lets it be computed again")
-        ins = tuple(map(self._from(frame), eqn.ins))
-        out = Var(a.name, a.type)
-        with frame.b.at(eqn.loc):
-            frame.b.append(eqn.with_(outs=(out,), ins=ins, role=RECOMPUTED))
-        return out
-
-    def _run_again(self, node: Node, frame: Frame) -> None:
-        """Run a loop of the region of `frame` again, unless that has been done."""
-        if node not in frame.again:
-            results, ahead = run_again(self.program, self.plan, node, self._from(frame), frame.b)
-            frame.env.update(results)
-            frame.again[node] = ahead
-            frame.tops.update((key, ahead.state[key]) for key in positions(ahead))
-
-    def _ahead(self, scope: Node, frame: Frame) -> Forward:
-        """The sweep that has the tapes of `scope`."""
-        holder = self.plan.holder(scope)
-        while holder is not None and holder not in frame.again:
-            frame = frame.parent
-        return self.ahead if holder is None else frame.again[holder]
-
-    def _read_tape(self, a: Var, frame: Frame) -> Atom:
-        scope = frame.node.scope
-        ahead = self._ahead(scope, frame)
-        tape = ahead.state[a]
-        if scope.kind == "root":
-            return tape
-        if scope in ahead.stacks:
-            indices = [self._top(scope, frame)]
-        else:
-            look = self._from(frame)
-            indices = [
-                ordinal(frame.b, look(self.program.index_of(n)), *map(look, start_and_step(n)))
-                for n in loops_of(self.plan, scope)
-            ]
-        if ("end", a) in ahead.state:
-            return self._read_piece(a, frame, indices)
-        spec = tape_spec(indices, a)
-        return frame.b.emit("load", tape, *indices, spec=spec, name=a.name, type=a.type)
-
-    def _read_piece(self, a: Var, frame: Frame, indices: list[Atom]) -> Atom:
-        """The last piece of a flat tape, whose end moves back by as much."""
-        b, shapes = frame.b, self.ahead.state["shape", a]
-        spec = ",".join("i" * (len(indices) + 1))
-        axes = map(i64, range(a.type.ndim))
-        shape = [b.emit("load", shapes, *indices, k, spec=spec, name="n") for k in axes]
-        end = self._top(("end", a), frame)
-        start = b.emit("sub", end, product(b, shape), name=f"{a.name}_end")
-        frame.tops["end", a] = start
-        flat = b.emit("load", self.ahead.state[a], start, end, spec="_:_", name=a.name)
-        if a.type.ndim == 1:
-            return flat
-        return b.emit("reshape", flat, *shape, name=a.name)
-
-    def _from(self, frame: Frame) -> Callable[[Atom], Atom]:
-        """`lookup` as seen from an outer frame: what it computes goes there."""
-
-        def look(a: Atom) -> Atom:
-            inside, self.frame = self.frame, frame
-            value = self.lookup(a)
-            self.frame = inside
-            return value
-
-        return look
-
-    def _top(self, scope: object, frame: Frame) -> Atom:
-        while scope not in frame.tops:
-            frame = frame.parent
-        return frame.tops[scope]
 
     # -- cotangents
 
@@ -559,12 +410,6 @@ class Context:
         whole = frame.ct[a] if a in frame.ct else self._reverse._zero(a)
         out = self.b.emit("accum", whole, ct.atom, *ats, spec=spec, name=bar(a), type=a.type)
         frame.ct[a] = out
-
-
-def positions(ahead: Forward) -> list[object]:
-    """What is counted down: positions on stacks, and the ends of flat tapes."""
-    keys = ahead.state
-    return [k for k in keys if isinstance(k, Node) or (isinstance(k, tuple) and k[0] == "end")]
 
 
 def _around(scope: Node) -> list[Node]:

@@ -152,13 +152,13 @@ def test_functions_are_not_computed_again() -> None:
     assert "(1.0 - h[t] ** 2)" in source
 
 
-def test_long_bodies() -> None:
-    """Of a hundred stores each reads what the one before has written."""
-    lines = [f"a[i, {k}] = np.exp(a[i, {k - 1}] * 0.1) / (1.0 + x[i])" for k in range(1, 100)]
-    body = "".join(f"        {line}\n" for line in lines)
-    start = "def f(x):\n    a = np.ones((3, 100))\n    for i in range(3):\n"
-    text = f"{start}{body}    return np.sum(a)\n"
-    f = define(text, "f", "reread long bodies")
+@pytest.mark.parametrize("divisor", ["x[i]", "a[i, k]"])
+def test_long_bodies(divisor: str) -> None:
+    """Of 250 stores each reads what the one before has written."""
+    line = f"        a[i, k + 1] = np.exp(a[i, k] * 0.1) / (1.0 + {divisor})\n"
+    body = "".join(line.replace("k + 1", str(k)).replace("k]", f"{k - 1}]") for k in range(1, 251))
+    start = "def f(x):\n    a = np.ones((3, 251))\n    a[:, 0] = x\n    for i in range(3):\n"
+    f = define(f"{start}{body}    return np.sum(a)\n", "f", f"reread long bodies {divisor}")
     found = s2s_ad.jvp(f, jit=False)((np.ones(3),), (np.ones(3),))[1]
     gradient = s2s_ad.grad(f, jit=False)(np.ones(3))
     np.testing.assert_allclose(np.sum(gradient), found, rtol=1e-12)
