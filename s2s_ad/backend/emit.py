@@ -31,6 +31,7 @@ from s2s_ad.backend.local import local
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.outline import PART, outline
 from s2s_ad.backend.scalars import numpy_scalars
+from s2s_ad.backend.unaliased import unaliased
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     DENIED,
@@ -89,7 +90,9 @@ def emit_parts(
     """What `emit` gives, with a long function in parts of about `size` nodes (`backend.outline`):
     the `def` statements of the parts, then of the function that calls them."""
     printer = _Printer(func, jit, vector, marked, native)
-    parts = outline(printer.function(""), size)
+    function = printer.function("")
+    axes = {name: v.type.ndim for v, name in printer.names.items() if v.type.is_array}
+    parts = outline(function, size, unaliased(function, axes) if native else frozenset())
     return list(map(printer.lines.printed, map(local, parts) if native else parts))
 
 

@@ -43,8 +43,11 @@ VECTOR_NAMES = {
 
 #: The functions of `backend.memory`, which make arrays and tell apart those that change places, of
 #: `backend.copies` and of `backend.blas`.
-APART, PUT, GROWN = "apart", "put", "grown"
-MEMORY_NAMES = (APART, "local_empty", "local_zeros", "new_empty", "new_full", "new_zeros")
+APART, UNALIASED, PUT, GROWN = "apart", "unaliased", "put", "grown"
+MEMORY_NAMES = (
+    *(APART, UNALIASED, "local_empty", "local_zeros"),
+    *("new_empty", "new_full", "new_zeros"),
+)
 COPY_NAMES, BLAS_NAMES = (GROWN, "new_copy", PUT), ("matmul",)
 #: And of `backend.triangular`.
 SOLVE_NAMES = ("solve_lower", "solve_lower_transposed")

@@ -26,7 +26,7 @@ from s2s_ad.backend.expr import PRANGE, SOLVE_NAMES
 SMALL, ALL = 128, 8192
 _MADE = {"new_empty": "local_empty", "new_zeros": "local_zeros"}
 #: Functions that do not keep the arrays that they are given.
-_READ = ("put", "new_copy", "matmul", *SOLVE_NAMES)
+_READ = ("put", "new_copy", "grown", "matmul", *SOLVE_NAMES)
 
 
 def local(function: ast.FunctionDef) -> ast.FunctionDef:
@@ -40,7 +40,7 @@ def local(function: ast.FunctionDef) -> ast.FunctionDef:
     names = Counter(node.id for node in nodes if isinstance(node, ast.Name))
     ranks = {name: {len(shape) for _, shape in every} for name, every in made.items()}
     axes = {name: rank.pop() for name, rank in ranks.items() if len(rank) == 1}
-    stays = Counter(name for node in nodes for name in _stays(node, axes))
+    stays = Counter(name for node in nodes for name in elements(node, axes))
     room = ALL
     for name, every in made.items():
         size = sum(math.prod(shape) for _, shape in every)
@@ -79,8 +79,9 @@ def _shape(call: ast.Call) -> list[int] | None:
     return found if known else None
 
 
-def _stays(node: ast.AST, axes: Mapping[str, int]) -> Iterator[str]:
-    """The names in `axes` that `node` uses without letting their arrays, of so many axes, go."""
+def elements(node: ast.AST, axes: Mapping[str, int]) -> Iterator[str]:
+    """The names in `axes` that `node` uses without letting their arrays, of so many axes, go: their
+    elements, their extents."""
     used: Sequence[ast.AST] = ()
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
         index = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]

@@ -145,7 +145,7 @@ def allocated(
     info = builder.call(allocate, [*extents, *given])
     cgutils.guard_memory_error(context, builder, info, "no room for an array")
     array = make_array(kind)(context, builder)
-    data = context.nrt.meminfo_data(builder, info)
+    data = _data(context, builder, info)
     strides = [_WORD(item)]
     for extent in reversed(extents[1:]):
         strides.insert(0, builder.mul(strides[0], extent, flags=["nsw"]))
@@ -158,6 +158,14 @@ def allocated(
         meminfo=info,
     )
     return array
+
+
+def _data(context: Any, builder: ir.IRBuilder, info: ir.Value) -> ir.Value:
+    """Where the elements are, as a place in the block that `info` is the start of. So LLVM knows
+    that they are nobody else's: of the pointer that the block has in it, it does not."""
+    data = context.nrt.meminfo_data(builder, info)
+    places = [builder.ptrtoint(pointer, _WORD) for pointer in (data, info)]
+    return builder.gep(info, [builder.sub(*places)])
 
 
 def own_function(
@@ -209,6 +217,14 @@ def _allocate(context: Any, module: ir.Module, ndim: int) -> ir.Function:
 def apart(a: np.ndarray) -> np.ndarray:
     """`a`, and the compiler forgets where its memory comes from."""
     return a
+
+
+def unaliased(names: str) -> None:
+    """In a compiled function: no other name leads to the elements of these arrays, which are what
+    it is given (`a`), or in tuples that it is given (`values.3`).
+
+    >>> unaliased("a values.3")
+    """
 
 
 def _advise(builder: ir.IRBuilder, data: ir.Value, size: ir.Value) -> None:
@@ -334,3 +350,22 @@ def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
     nothing = ir.InlineAsm(ir.FunctionType(pointer, [pointer]), "", "=r,0", side_effect=False)
     array.data = builder.call(nothing, [array.data], attrs=("nounwind", "readnone"))
     return impl_ret_borrowed(context, builder, kind, array._getvalue())
+
+
+@type_callable(unaliased)
+def _(context: Any) -> Callable[..., Any]:
+    return lambda names: types.none if isinstance(names, types.StringLiteral) else None
+
+
+@lower_builtin(unaliased, types.StringLiteral)
+def _(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+    """It is said of the pointers to the elements, by the names that numba gives them."""
+    from numba.core.datamodel.models import ArrayModel
+
+    array = types.Array(types.float64, 1, "C")
+    data = ArrayModel(context.data_model_manager, array).get_field_position("data")
+    said = {f"arg.{name}.{data}" for name in signature.args[0].literal_value.split()}
+    for pointer in builder.function.args:
+        if pointer.name in said:
+            pointer.add_attribute("noalias")
+    return context.get_dummy_value()

@@ -37,7 +37,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from s2s_ad.backend import source as py
-from s2s_ad.backend.expr import PRANGE
+from s2s_ad.backend.expr import PRANGE, UNALIASED
 
 #: Nodes of the syntax tree in a part, about five to a line.
 PART = 1000
@@ -48,12 +48,15 @@ _MANY = 8
 _JUMPS = (ast.Return, ast.Break, ast.Continue)
 
 
-def outline(function: ast.FunctionDef, size: int = PART) -> list[ast.stmt]:
+def outline(
+    function: ast.FunctionDef, size: int = PART, unaliased: Set[str] = frozenset()
+) -> list[ast.stmt]:
     """`function`, if it has no more than four times `size` nodes; else its parts, of about `size`
-    nodes each, and after them the function that calls them."""
+    nodes each, and after them the function that calls them. Arrays whose names are `unaliased` have
+    no other name, and parts that are given such arrays say so."""
     if _weight([function]) <= _FEW * size or _is_parallel(function):
         return [function]
-    outliner = _Outliner(function, size)
+    outliner = _Outliner(function, size, unaliased)
     *body, end = function.body
     if not isinstance(end, ast.Return):
         body, end = function.body, ast.Pass()
@@ -176,8 +179,8 @@ _Place = tuple[str, int]
 
 
 class _Outliner:
-    def __init__(self, function: ast.FunctionDef, size: int) -> None:
-        self.name, self.size = function.name, size
+    def __init__(self, function: ast.FunctionDef, size: int, unaliased: Set[str]) -> None:
+        self.name, self.size, self.unaliased = function.name, size, unaliased
         names = [*(a.arg for a in function.args.args), *_flow(function.body).writes]
         self.rank = {name: k for k, name in enumerate(dict.fromkeys(names))}
         self.parts: list[ast.stmt] = []
@@ -267,7 +270,10 @@ class _Outliner:
         name = self.fresh(f"{self.name}_part_{number}")
         opened = {n: kept[n] for n in needs if kept and n in kept}
         args = list(dict.fromkeys(opened[n][0] if n in opened else n for n in needs))
-        body = [*_opened(needs, dict(opened)), *group]
+        ours = [n for n in needs if n in self.unaliased]
+        said = [".".join(map(str, opened[n])) if n in opened else n for n in ours]
+        body = [ast.Expr(py.call(UNALIASED, py.constant(" ".join(said))))] if said else []
+        body += [*_opened(needs, dict(opened)), *group]
         body += [ast.Return(_tuple(results))] if results else []
         arguments = ast.arguments(
             posonlyargs=[],

@@ -21,6 +21,7 @@ from s2s_ad.backend.memory import (
     new_empty,
     new_full,
     new_zeros,
+    unaliased,
 )
 from s2s_ad.ir.text import parse
 from s2s_ad.passes.inplace import inplace
@@ -54,6 +55,30 @@ def averaged(x, steps):
         a = apart(a)
         b = apart(b)
     return b
+
+
+SEVERAL = """
+def new(x, y):
+    n = x.shape[0]
+    a, b, c = new_empty(n), new_empty(n), new_zeros(n)
+    {loop}
+
+def told(x, y, a, others):
+    unaliased("a others.0 others.1")
+    b, c = others
+    {loop}
+
+def unknown(x, y, a, others):
+    b, c = others
+    {loop}
+"""
+LOOP = """
+    for i in range(x.shape[0]):
+        a[i] = x[i] + y[i]
+        b[i] = x[i] * y[i]
+        c[i] += a[i]
+    return a, b, c
+"""
 
 
 def faults(run) -> int:
@@ -121,6 +146,21 @@ def test_arrays_that_change_places_are_vectorised() -> None:
     assert np.array_equal(averaged(x, 3), averaged.py_func(x, 3))
     (text,) = averaged.inspect_llvm().values()
     assert "fadd <" in text or "fmul <" in text
+
+
+@pytest.mark.parametrize("name, asks", [("new", False), ("told", False), ("unknown", True)])
+def test_of_what_has_no_other_name_nothing_is_asked(name: str, asks: bool) -> None:
+    """LLVM vectorises a loop that writes to several arrays, and compares no addresses first."""
+    functions = {"new_empty": new_empty, "new_zeros": new_zeros, "unaliased": unaliased}
+    exec(SEVERAL.format(loop=LOOP.strip()), functions)
+    compiled = numba.njit(functions[name], error_model="numpy")
+    x, y = np.random.default_rng(0).standard_normal((2, 30))
+    a, *others = np.zeros((3, 30))
+    given = (x, y) if name == "new" else (x, y, a, tuple(others))
+    for found, expected in zip(compiled(*given), (x + y, x * y, x + y)):
+        np.testing.assert_array_equal(found, expected)
+    (text,) = compiled.inspect_llvm().values()
+    assert "fadd <" in text and ("vector.memcheck" in text) == asks
 
 
 def test_which_arrays_change_places() -> None:
