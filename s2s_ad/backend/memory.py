@@ -17,7 +17,8 @@ more than all the arithmetic on it (logsumexp of 80,000 numbers: three quarters 
                             on, and up to twice as much stays there when it is free
 
 So one block of the greatest size that it learns from, which is never touched, is made and freed.
-Any program that has once freed an array of 32 MB has come to the same.
+Any program that has once freed an array of 32 MB has come to the same. And since nothing is left to
+learn, it may be told that four times as much as that may stay, where the user has not set it.
 
 Larger blocks always come from the system. For these the functions here ask for pages of 2 MB, as
 NumPy does for its own arrays, and numba does not.
@@ -36,7 +37,9 @@ origin it does not know it asks.
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
@@ -52,6 +55,8 @@ from numba.extending import lower_builtin, type_callable
 
 #: glibc's DEFAULT_MMAP_THRESHOLD_MAX on 64 bits.
 LARGE = 32 * 2**20
+#: How much freed memory stays, and glibc's number of this parameter.
+KEPT, _TRIM_THRESHOLD = 256 * 2**20, -1
 _PAGE = 4096
 _MANY = 2**58  # more elements than fit anywhere
 _MADV_HUGEPAGE = 14
@@ -60,13 +65,17 @@ _WORD, _POINTER = cgutils.intp_t, cgutils.voidptr_t
 
 @cache
 def keep_freed_memory() -> None:
-    """From now on up to 64 MB of freed memory stay with the process, where glibc is the C library;
-    elsewhere nothing happens. A process does it once, before it compiles its first function.
+    """From now on up to 256 MB of freed memory stay with the process, in blocks of up to 32 MB,
+    where glibc is the C library; elsewhere nothing happens. A process does it once, before it
+    compiles its first function. Where the environment says how much may stay
+    (MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES), that holds.
 
     >>> keep_freed_memory()
     """
     if platform.libc_ver()[0] == "glibc":
         np.empty(LARGE - 2 * _PAGE, dtype=np.uint8)  # with what surrounds it
+        if not any("TRIM_THRESHOLD" in f"{k}={v}".upper() for k, v in os.environ.items()):
+            ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, KEPT)
 
 
 def new_empty(shape: Any, dtype: Any = np.float64) -> np.ndarray:

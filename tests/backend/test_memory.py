@@ -3,10 +3,13 @@ pages."""
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import resource
+import subprocess
 import sys
+import textwrap
 
 import numba
 import numpy as np
@@ -96,6 +99,39 @@ def test_calls_do_not_meet_new_pages() -> None:
     keep_freed_memory()
     x = np.ones(80_000)
     assert faults(lambda: (x * 2.0, x * 3.0)) < 100  # 313 pages are written
+
+
+@glibc
+def test_nor_do_those_with_many_arrays() -> None:
+    """All that a gradient makes comes to more than an array does."""
+    keep_freed_memory()
+
+    def run() -> list[np.ndarray]:
+        return [np.ones(LARGE // 16) for _ in range(10)]  # 160 MB
+
+    assert faults(run) < 100
+
+
+@glibc
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_what_the_user_says_about_memory_holds(name: str) -> None:
+    value = "glibc.malloc.trim_threshold=131072" if name == "GLIBC_TUNABLES" else "131072"
+    program = """
+        import resource
+        import numpy as np
+        from s2s_ad.backend.memory import keep_freed_memory
+
+        keep_freed_memory()
+        def met():
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            np.ones(10**6)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        met()
+        print(met())
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    met = subprocess.run(command, capture_output=True, text=True, env={**os.environ, name: value})
+    assert int(met.stdout) > 100  # pages of 4 KB, around those of 2 MB
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="madvise is Linux's")

@@ -5,7 +5,8 @@ import numpy as np
 SIZES = {
     "check": {"n": 5, "steps": 6, "dt": 0.05},
     "S": {"n": 25, "steps": 40, "dt": 0.05},
-    "M": {"n": 50, "steps": 250, "dt": 0.02},
+    # to half the time of S: a gradient grows exponentially with it (dt = 0.02: to 1e17)
+    "M": {"n": 50, "steps": 250, "dt": 0.004},
 }
 OUTPUTS = ("kinetic", "potential", "pos", "vel")
 
