@@ -31,7 +31,7 @@ from s2s_ad.backend.local import local
 from s2s_ad.backend.names import assign_names, identifier
 from s2s_ad.backend.outline import PART, outline
 from s2s_ad.backend.scalars import numpy_scalars
-from s2s_ad.backend.unaliased import unaliased
+from s2s_ad.backend.unaliased import names_alone
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     DENIED,
@@ -91,8 +91,10 @@ def emit_parts(
     the `def` statements of the parts, then of the function that calls them."""
     printer = _Printer(func, jit, vector, marked, native)
     function = printer.function("")
-    axes = {name: v.type.ndim for v, name in printer.names.items() if v.type.is_array}
-    parts = outline(function, size, unaliased(function, axes) if native else frozenset())
+    ranks: dict[str, set[int]] = {}
+    for v, name in printer.names.items() if native else ():
+        ranks.setdefault(name, set()).update({v.type.ndim} if v.type.is_array else ())
+    parts = outline(function, size, names_alone(function, ranks))
     return list(map(printer.lines.printed, map(local, parts) if native else parts))
 
 

@@ -45,8 +45,13 @@ VECTOR_NAMES = {
 #: `backend.copies` and of `backend.blas`.
 APART, UNALIASED, PUT, GROWN = "apart", "unaliased", "put", "grown"
 MEMORY_NAMES = (
-    *(APART, UNALIASED, "local_empty", "local_zeros"),
-    *("new_empty", "new_full", "new_zeros"),
+    APART,
+    UNALIASED,
+    "local_empty",
+    "local_zeros",
+    "new_empty",
+    "new_full",
+    "new_zeros",
 )
 COPY_NAMES, BLAS_NAMES = (GROWN, "new_copy", PUT), ("matmul",)
 #: And of `backend.triangular`.

@@ -74,7 +74,8 @@ def keep_freed_memory() -> None:
     """
     if platform.libc_ver()[0] == "glibc":
         np.empty(LARGE - 2 * _PAGE, dtype=np.uint8)  # with what surrounds it
-        if not any("TRIM_THRESHOLD" in f"{k}={v}".upper() for k, v in os.environ.items()):
+        tunables = os.environ.get("GLIBC_TUNABLES", "")
+        if "MALLOC_TRIM_THRESHOLD_" not in os.environ and "trim_threshold" not in tunables:
             ctypes.CDLL(None).mallopt(_TRIM_THRESHOLD, KEPT)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from s2s_ad.backend.local import elements
 
@@ -22,15 +22,16 @@ from s2s_ad.backend.local import elements
 _MAKES = frozenset({"new_empty", "new_zeros", "new_full", "new_copy", "matmul", "grown"})
 
 
-def unaliased(function: ast.FunctionDef, axes: Mapping[str, int]) -> frozenset[str]:
-    """The names of arrays, of so many axes, that `function` makes and that have no other name in
-    it.
+def names_alone(function: ast.FunctionDef, ranks: Mapping[str, Collection[int]]) -> frozenset[str]:
+    """The names of arrays that `function` makes and that have no other name in it. `ranks` are the
+    numbers of axes that the arrays of a name have; of several, no use is known to be an element.
 
     >>> body = "a = new_empty(n); b = new_empty(n); c = b[1:]; a[0] = b[0]; return a"
     >>> text = f"def f(n):\\n    {body}\\n"
-    >>> sorted(unaliased(ast.parse(text).body[0], {"a": 1, "b": 1, "c": 1}))
+    >>> sorted(names_alone(ast.parse(text).body[0], {"a": {1}, "b": {1}, "c": {1}}))
     ['a']
     """
+    axes = {name: next(iter(every)) for name, every in ranks.items() if len(every) == 1}
     nodes = list(ast.walk(function))
     uses = Counter(node.id for node in nodes if isinstance(node, ast.Name))
     plain = Counter(name for node in nodes for name in elements(node, axes))

@@ -27,6 +27,7 @@ STAYS = {
     "in a loop": "for i in range(n):\n    k = new_zeros(3)\n    k[i] += x\n    x = k[0]\nreturn x",
     "two arrays": "k = new_empty(2)\nk[0] = x\nx = k[0]\nk = new_zeros(3)\nreturn k[n] + x",
     "copied": "k = new_empty(2)\nput(k, y)\nz = new_copy(k)\nput(y, k)\nreturn z",
+    "made larger": "k = new_empty(2)\nput(k, y)\nz = grown(k, n)\nreturn z",
     "a product": "k = new_empty((2, 2))\nput(k, y)\nreturn matmul(k, x)",
 }
 LEAVES = {

@@ -29,7 +29,7 @@ from s2s_ad.backend.memory import (
 from s2s_ad.ir.text import parse
 from s2s_ad.passes.inplace import inplace
 
-glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other rules elsewhere")
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that is told")
 
 
 @numba.njit
@@ -130,7 +130,8 @@ def test_what_the_user_says_about_memory_holds(name: str) -> None:
         print(met())
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    met = subprocess.run(command, capture_output=True, text=True, env={**os.environ, name: value})
+    own = {**os.environ, name: value}
+    met = subprocess.run(command, capture_output=True, text=True, check=True, env=own)
     assert int(met.stdout) > 100  # pages of 4 KB, around those of 2 MB
 
 

@@ -12,12 +12,13 @@ import pytest
 from bench.case import defined
 from s2s_ad import grad
 from s2s_ad.backend import emit
-from s2s_ad.backend.unaliased import unaliased
+from s2s_ad.backend.unaliased import names_alone
 
 
 def found_in(body: str) -> frozenset[str]:
     text = "def f(x, n, y):\n" + textwrap.indent(textwrap.dedent(body).strip(), "    ")
-    return unaliased(ast.parse(text).body[0], {"x": 1, "y": 1, "k": 1, "z": 1, "m": 2})
+    ranks = {"x": {1}, "y": {1}, "k": {1}, "z": {1}, "m": {2}, "r": {1, 2}}
+    return names_alone(ast.parse(text).body[0], ranks)
 
 
 ALONE = {
@@ -42,6 +43,7 @@ OTHERS = {
     "one of several": "k = new_empty(n)\nif n:\n    k = y\nreturn k",
     "in a tuple": "k = new_empty(n)\nz = (k, 1)\nreturn z",
     "unknown calls": "k = np.empty(n)\nz = new_empty(n)\nz = other(z)\nreturn z",
+    "two ranks": "r = new_empty(n)\nr = new_empty((n, n))\nz = r[0]\nreturn z",
     "given to something unknown": "k = new_empty(n)\nz = other(k)\nreturn z",
 }
 
@@ -53,7 +55,7 @@ def test_one_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_names(name: str) -> None:
-    assert not {"k", "x", "y"} & found_in(OTHERS[name])
+    assert not {"k", "r", "x", "y"} & found_in(OTHERS[name])
 
 
 PROGRAM = """
