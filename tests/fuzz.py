@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz 20000 [--check derivatives] [--seed 1]`: a check on many random programs.
+"""`python -m tests.fuzz 20000 [--check derivatives] [--of nests] [--seed 1]`: random programs.
 
 Programs have numbers, counted from `--seed` on; the same number is the same program. One that
 fails is printed with its number and its error, and the run goes on; one that s2s_ad refuses, with
@@ -18,20 +18,24 @@ import numpy as np
 
 from s2s_ad.errors import S2SError
 from tests.generator import random_program
+from tests.nest_generator import random_nest
 from tests.random_checks import CHECKS, NotSmooth
+
+PROGRAMS = {"everything": random_program, "nests": random_nest}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("programs", type=int)
     parser.add_argument("--check", choices=sorted(CHECKS), default="trace")
+    parser.add_argument("--of", choices=sorted(PROGRAMS), default="everything")
     parser.add_argument("--seed", type=int, default=0, help="the first program's number")
     given = parser.parse_args()
     os.environ["S2S_AD_VERIFY"] = "1"
     np.seterr(all="ignore")
     begin, failed, refused, skipped = time.perf_counter(), 0, 0, 0
     for number in range(given.seed, given.seed + given.programs):
-        program = random_program(random.Random(number).choice)
+        program = PROGRAMS[given.of](random.Random(number).choice)
         try:
             CHECKS[given.check](program)
         except NotSmooth:

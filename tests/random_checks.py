@@ -106,6 +106,27 @@ def derivatives(program: RandomProgram) -> None:
     assert_same(kernel, array, 1e-12)
 
 
+def some(program: RandomProgram) -> None:
+    """With respect to some of the arguments, the derivatives are those parts of the whole. More of
+    the program is inactive, so other code is generated for what is left."""
+    fn, args = program.plain(), program.args()
+    rng = np.random.default_rng(program.seed)
+    options = {"jit": False, "level": "array"}
+    value, whole = vjp(fn, wrt=WRT, **options)(*args)
+    w, zeros = noise(value, rng), tuple(0.0 * np.asarray(args[i]) for i in WRT)
+    gradients = dict(zip(WRT, whole(w)))
+    for wrt in ((0,), (1,), (3,), (5,), (0, 4), (1, 3, 5)):
+        v = {i: noise(args[i], rng) for i in wrt}
+        filled = tuple(v.get(i, zero if np.shape(zero) else 0.0) for i, zero in zip(WRT, zeros))
+        _, expected = jvp(fn, wrt=WRT, **options)(args, filled)
+        for level in ("array", "kernel"):
+            options["level"] = level
+            _, pullback = vjp(fn, wrt=wrt, **options)(*args)
+            assert_same(pullback(w), tuple(gradients[i] for i in wrt), 1e-10)
+            _, tangent = jvp(fn, wrt=wrt, **options)(args, tuple(v.values()))
+            assert_same(tangent, expected, 1e-10)
+
+
 def pieces(program: RandomProgram) -> None:
     """The same where loops are taken apart although they are short."""
     with small_pieces():
@@ -166,4 +187,6 @@ def inner(program: RandomProgram) -> None:
     assert_same(args, before)
 
 
-CHECKS = {check.__name__: check for check in (trace, derivatives, pieces, compiled, second, inner)}
+CHECKS = {
+    check.__name__: check for check in (trace, derivatives, some, pieces, compiled, second, inner)
+}

@@ -12,6 +12,7 @@ from tests.source_text import define
 #: Arrays, by how many axes they have; x and A are arguments.
 ARRAYS = {"x": 1, "y": 1, "A": 2, "B": 2}
 COEFFICIENTS = ("c", "d", "0.5", "-0.7", "0.25", "(1.0 - c)", "(c * d)")
+RESULTS = ("s", "u", "total", "np.sum(y * y)", "np.sum(B * B)", "np.sum(A)", "np.sum(x)")
 RANGES = ("range(2, {0} - 1)", "range({0} - 2, 1, -1)", "range(2, {0} - 1, 2)")
 
 
@@ -21,7 +22,7 @@ def random_recurrence(r: Random) -> tuple[Callable, tuple]:
     lines += ["k, n = A.shape"]
     for _ in range(r.randint(1, 2)):
         lines += _one_axis(r) if r.random() < 0.5 else _two_axes(r)
-    lines.append("return s + u + total + np.sum(y * y) + np.sum(B * B) + np.sum(A) + np.sum(x)")
+    lines.append(f"return {' + '.join(r.sample(RESULTS, r.choice((1, 2, len(RESULTS)))))}")
     body = "".join(f"    {line}\n" for line in lines)
     f = define(f"def f(x, A, c, d):\n    x, A = x.copy(), A.copy()\n{body}", "f", f"{r.random()}")
     rng, n = np.random.default_rng(r.randrange(10**6)), r.choice((6, 13, 30))
@@ -56,6 +57,7 @@ def _statements(
             r.choice((
                 f"s = {r.choice(COEFFICIENTS)} * s + {value}",
                 f"u = {r.choice(COEFFICIENTS)} * u - {r.choice(COEFFICIENTS)} * s",
+                f"u = {r.choice(COEFFICIENTS)} * {r.choice(('s', value))}",
                 f"total += ({value}) * {_element(r, arrays, indices)}",
                 *[f"{_element(r, written, indices)} {r.choice(('=', '=', '+='))} {value}"] * 4,
             ))

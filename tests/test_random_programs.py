@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, assume, given, note, seed, settings
 
 from tests import random_checks
 from tests.generator import RandomProgram, random_programs
+from tests.nest_generator import random_nests
 from tests.numerics import call, flat
 from tests.random_checks import NotSmooth
 
@@ -24,11 +25,11 @@ SEED = os.environ.get("S2S_FUZZ_SEED")
 PHASES = [Phase.generate, *([Phase.shrink] if os.environ.get("S2S_FUZZ_SHRINK") else [])]
 
 
-def fuzz(examples: int) -> Callable:
-    """`given(random_programs())` with a fixed seed unless S2S_FUZZ_SEED asks for another."""
+def fuzz(examples: int, programs: Callable = random_programs) -> Callable:
+    """`given(programs())` with a fixed seed unless S2S_FUZZ_SEED asks for another."""
 
     def decorate(test: Callable) -> Callable:
-        test = given(random_programs())(test)
+        test = given(programs())(test)
         test = settings(
             max_examples=max(examples, 1),
             deadline=None,
@@ -65,6 +66,26 @@ def test_trace_is_the_program(program: RandomProgram) -> None:
 @fuzz(EXAMPLES)
 def test_derivatives(program: RandomProgram) -> None:
     checked(program, random_checks.derivatives)
+
+
+@fuzz(EXAMPLES // 15)
+def test_derivatives_with_respect_to_some_arguments(program: RandomProgram) -> None:
+    checked(program, random_checks.some)
+
+
+@fuzz(EXAMPLES, random_nests)
+def test_derivatives_of_nests(program: RandomProgram) -> None:
+    checked(program, random_checks.derivatives)
+
+
+@fuzz(EXAMPLES // 6, random_nests)
+def test_nests_with_respect_to_some_arguments(program: RandomProgram) -> None:
+    checked(program, random_checks.some)
+
+
+@fuzz(EXAMPLES // 20, random_nests)
+def test_compiled_nests(program: RandomProgram) -> None:
+    checked(program, random_checks.compiled)
 
 
 @fuzz(EXAMPLES // 2)

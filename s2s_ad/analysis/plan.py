@@ -110,6 +110,8 @@ class _Planner:
                 self._ask_operands(scope)
         if self.plan.again:
             self.plan.cost += self._computed_twice()
+        if any(map(self._is_outdated, self.plan.again)):
+            self.plan.cost = INFINITE  # no plan
         return self.plan
 
     def _need(self, v: Var, position: int) -> None:
@@ -290,15 +292,26 @@ class _Planner:
         for u in operands(self.program, node, kept):
             self._need(u, self._place(u, node.eqn.outs[0], position))
 
+    def _is_outdated(self, node: Node) -> bool:
+        """True where a loop that is run again would load what has been overwritten since."""
+        found = self._run_again(node)
+        return any(self.program.definition.get(v) in self.stale for v in found)
+
+    def _run_again(self, node: Node) -> list[Var]:
+        """What a loop that is run again computes."""
+        wanted = (*self.plan.again[node], *self.plan.kept_by(node))
+        found = needed(self.program, wanted, node.eqn)
+        return [v for v in found if inside(self.program, v, node.eqn)]
+
     def _computed_twice(self) -> float:
         """What it takes to compute again what the forward sweep computes as well."""
         results = [a for a in self.results if isinstance(a, Var)]
         first = needed(self.program, (*results, *shown(self.program), *self.plan.kept_by(None)))
         total = 0.0
-        for node, outs in self.plan.again.items():
-            for v in needed(self.program, (*outs, *self.plan.kept_by(node)), node.eqn):
+        for node in self.plan.again:
+            for v in self._run_again(node):
                 eqn = self.program.definition.get(v)
-                if v in first and eqn is not None and inside(self.program, v, node.eqn):
+                if v in first and eqn is not None:
                     depth = self.program.home[v].scope.depth
                     total += effort(eqn, EXTENT) * TRIPS**depth
         return total

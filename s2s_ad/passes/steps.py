@@ -64,6 +64,8 @@ def several_steps(
     if any(e.role != ADJOINT or e.prim not in _FOLD for e in plain):
         return None
     before, inside, known = _apart(b.eqns, {*loop.regions[0].params})
+    plain = [e.with_(ins=tuple(known.get(a, a) for a in e.ins)) for e in plain]
+    kept = [{v: known.get(a, a) for v, a in values.items()} for values in kept]
     found = {
         k: {s: known.get(c, c) for s, c in forms.known.get(a, {AFFINE: a}).items()}
         for k, a in last.items()

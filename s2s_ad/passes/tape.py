@@ -25,7 +25,7 @@ from s2s_ad.analysis.extents import Extents, first_checks
 from s2s_ad.analysis.plan import Plan
 from s2s_ad.analysis.program import LOOPS, Hints, Node, Program
 from s2s_ad.ir.build import Builder, boolean, i64, number
-from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var
+from s2s_ad.ir.core import TANGENT, Atom, Eqn, Func, Lit, Region, Var, region_defs
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, UNKNOWN, Type
 
@@ -75,7 +75,10 @@ def _counted(eqn: Eqn) -> Eqn:
 
 def with_extents(func: Func, primal_of: Mapping[Var, Var]) -> tuple[Func, Hints]:
     """`func` reading the extents of its active arrays inside loops and branches, so that the
-    reverse sweep can ask for those that it cannot find otherwise; the rest is dead code."""
+    reverse sweep can ask for those that it cannot find otherwise; the rest is dead code. Tangents
+    whose primals are gone, since nothing needs their values, have no such array."""
+    left = {*func.params, *region_defs(func.body)}
+    primal_of = {dot: v for dot, v in primal_of.items() if v in left}
     arrays = set(primal_of.values())
     found: dict[tuple[Var, int], Var] = {}
 

@@ -142,6 +142,15 @@ def second_order(x, a, b):
     return power
 
 
+def latest(x, C):
+    """Only the last of many values is used: the other iterations get the cotangent zero."""
+    s, t = 1.0, 0.0
+    for i in range(C.shape[1]):
+        s = s + C[0, i] * x
+        t = 0.4 * s
+    return t
+
+
 def sweeps(A, b):
     """Gauss-Seidel, forwards and backwards, in place."""
     A = A.copy()
@@ -160,6 +169,7 @@ RNG = np.random.default_rng(4)
 PROGRAMS = {
     "mean": (mean, lambda n: (RNG.random(n), RNG.random(n), 0.2)),
     "second_order": (second_order, lambda n: (RNG.standard_normal(n), 0.5, -0.3)),
+    "latest": (latest, lambda n: (0.7, RNG.random((1, n)))),
     "sweeps": (sweeps, lambda n: (RNG.random((4, n)), RNG.random((4, n)))),
 }
 

@@ -83,6 +83,28 @@ def of_rows_that_change(A, m):
     return s
 
 
+def across(c, x, y, C):
+    """The second inner loop reads a column of a matrix whose rows are written one after the other:
+    after the whole loop the column is another one, so the inner loop cannot be run again on it."""
+    total = 0.0
+    for i in range(C.shape[0]):
+        for j in range(C.shape[1]):
+            C[i, j] = c[j] * x
+        for j in range(C.shape[1]):
+            total += np.sin(y + C[j, i])
+    return total
+
+
+def as_it_was(y, z, C):
+    """The same for a vector, of which an iteration writes an element and then reads all."""
+    for i in range(z.shape[0]):
+        for _ in range(2):
+            z[i] = y
+        for j in range(z.shape[0]):
+            C[j, i] += z[j] / (1.5 + y**2)
+    return np.sum(C)
+
+
 def left_early(a, m, limit):
     s = 0.0
     for i in range(a.shape[0]):
@@ -119,6 +141,8 @@ PROGRAMS = (
     Program(three_deep, (("3", (A, 3)), ("0", (A, 0)))),
     Program(within_a_branch, (("both", (MIXED, 3)),)),
     Program(of_rows_that_change, (("4", (SQUARE, 4)),)),
+    Program(across, (("4x4", (normal(4, seed=5), 0.7, 0.3, SQUARE)),)),
+    Program(as_it_was, (("4x4", (0.3, normal(4, seed=6), SQUARE)),)),
     Program(left_early, (("some", (A * 4.0, 5, 2.0)), ("none", (A, 5, 9.0))), wrt=(0,)),
     Program(shown, (("", (A, 4)),)),
 )

@@ -1,0 +1,132 @@
+"""Random loop nests over the rows and columns of matrices, with the signature of generator.py.
+
+Elements are read and written by row and by column, over rectangles and triangles; numbers are
+carried by the inner loop, by the outer one or by both: they are summed up, replaced, or used as
+they were an iteration ago. These are what passes that move loops around look for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tests.generator import LITERALS, MARK, RandomProgram
+
+HEAD = (
+    "n = B.shape[0]",
+    "C, z = 0.5 * B.T, 0.4 * b",
+    "s, t, u, total = x, 0.0, 0.3 * y, 0.1",
+)
+RANGES = ("range(n)", "range(n)", "range(1, n)", "range(n - 1, -1, -1)", "range(n - 1)")
+PARTS = ("range({0})", "range({0} + 1)", "range({0}, n)", "range({0} + 1, n)")
+
+
+class _Writer:
+    def __init__(self, pick: Callable[[Sequence], Any]) -> None:
+        self.pick, self.lines = pick, list(HEAD)
+
+    def write(self, depth: int, *lines: str) -> None:
+        self.lines += ["    " * depth + line for line in lines]
+
+    def nest(self) -> None:
+        """An outer loop, with one or two loops or slices in it and numbers between them."""
+        outer, inner = self.pick((("i", "j"), ("j", "i")))
+        self.write(0, f"for {outer} in {self.pick(RANGES)}:")
+        for _ in range(self.pick((1, 1, 2))):
+            self.between(outer)
+            if self.pick((True, True, False)):
+                self.inner(outer, inner)
+            else:
+                self.write(1, self.slices(outer))
+        self.between(outer)
+
+    def between(self, outer: str) -> None:
+        for _ in range(self.pick((0, 1, 2))):
+            name = self.pick("stu")
+            value = self.value((outer,))
+            self.write(
+                1,
+                self.pick((
+                    f"{name} = {value}",
+                    f"{name} = 0.0",
+                    f"s = 0.6 * s + {value}",
+                    f"total += {value}",
+                    f"a[{outer}] {self.pick(('=', '+=', '*='))} {value}",
+                    f"z[{outer}] {self.pick(('=', '+='))} {value}",
+                )),
+            )  # fmt: skip
+
+    def inner(self, outer: str, inner: str) -> None:
+        part = self.pick((self.pick(RANGES), self.pick(PARTS).format(outer)))
+        self.write(1, f"for {inner} in {part}:")
+        for _ in range(self.pick((1, 2, 3))):
+            value, matrix = self.value((outer, inner)), self.pick("BC")
+            place = self.pick((f"{matrix}[i, j]", f"{matrix}[i, j]", f"{matrix}[j, i]"))
+            line = self.pick((
+                f"t += {value}",
+                f"s = {value} - 0.5 * s",
+                f"{self.pick('stu')} = {value}",
+                f"total += {value}",
+                f"total = max(total, {value})",
+                f"{place} {self.pick(('=', '+=', '-=', '*='))} {value}",
+                f"{place} {self.pick(('=', '+='))} {value}",
+                f"a[{self.pick('ij')}] += {value}",
+                f"z[{self.pick('ij')}] {self.pick(('=', '+='))} {value}",
+            ))  # fmt: skip
+            if self.pick((False,) * 5 + (True,)):
+                self.write(2, f"if {MARK}{self.leaf((outer, inner))} > {self.pick(LITERALS)}):")
+                line = "    " + line
+            self.write(2, line)
+
+    def slices(self, i: str) -> str:
+        one, other = self.pick(("BC", "CB", "BB"))
+        end = self.pick((":", f":{i}", f"{i} + 1:"))
+        texts = (
+            f"{one}[{end}, {i}] += 0.3 * {self.leaf((i,))} * {other}[{i}, {end}]",
+            f"{one}[{i}, {end}] = np.sin({other}[{end}, {i}] * {self.leaf((i,))})",
+            f"t = 0.3 * ({one}[{i}, {end}] @ {other}[{end}, {i}])",
+            f"z[{end}] += {self.leaf((i,))} * {one}[{end}, {i}]",
+            f"a[{i}] -= 0.2 * (z[{end}] @ {other}[{end}, {i}])",
+        )
+        return self.pick(texts)
+
+    def value(self, indices: Sequence[str]) -> str:
+        u, v, w = (self.leaf(indices) for _ in range(3))
+        texts = (
+            f"0.5 * {u} * {v}",
+            f"{u} * {v} - 0.3 * {w}",
+            f"np.sin({u} + {v})",
+            f"{u} / (1.5 + {v} ** 2)",
+            f"0.4 * {u}",
+        )
+        return self.pick(texts)
+
+    def leaf(self, indices: Sequence[str]) -> str:
+        i, j = indices[0], indices[-1]
+        matrix = self.pick("BC")
+        elements = (f"a[{i}]", f"b[{j}]", f"z[{j}]", f"{matrix}[i, j]", f"{matrix}[j, i]")
+        if len(indices) == 1:
+            elements = (f"a[{i}]", f"b[{i}]", f"z[{i}]", f"{matrix}[{i}, {i}]", f"{matrix}[0, {i}]")
+        return self.pick((*elements, "x", "y", *"stu"))
+
+
+def random_nest(pick: Callable[[Sequence], Any]) -> RandomProgram:
+    """A program, each of whose choices is `pick(options)`."""
+    writer = _Writer(pick)
+    for _ in range(pick((1, 1, 2))):
+        writer.nest()
+    value = "s + t + u + total + np.sum(a) + np.sum(z * b) + np.sum(B * B) + np.sum(C)"
+    value = pick((value, "s - t * u", "total", "np.sum(z) + u", "np.sum(np.sin(C)) + 0.1 * s"))
+    writer.write(0, f"return {value}")
+    head = "def f(x, y, k, a, b, B, idx, c):\n"
+    text = head + "".join(f"    {line}\n" for line in writer.lines)
+    length = pick((4, 4, 3, 5, 1, 0))
+    return RandomProgram(text, length, length, trips=0, seed=pick(range(100)))
+
+
+@st.composite
+def random_nests(draw: Callable) -> RandomProgram:
+    """`random_nest` for Hypothesis, which can make a program that fails smaller."""
+    return random_nest(lambda options: draw(st.sampled_from(list(options))))
