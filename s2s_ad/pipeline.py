@@ -46,6 +46,7 @@ from s2s_ad.passes.repeated import repeated
 from s2s_ad.passes.rotate import rotate
 from s2s_ad.passes.rows import rows
 from s2s_ad.passes.simplify import simplify
+from s2s_ad.passes.slices_first import slices_first
 from s2s_ad.passes.transpose import grad, vjp
 from s2s_ad.passes.upwards import upwards
 
@@ -107,7 +108,7 @@ def stages(
         "vjp": (Stage("transpose", lambda funcs: vjp(*funcs, wrt, invert, donated, kernel)),),
     }
     changed = functools.partial(interchange, threads=threads)
-    lowered = Stage("lower", each(rotate, clear, lower, simplify, cse, dce))
+    lowered = Stage("lower", each(rotate, clear, slices_first, lower, simplify, cse, dce))
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))

@@ -11,7 +11,7 @@ for all j before the next one does, if the iterations of the outer loop are inde
 other: every array that they write has j at one and the same axis of all its elements; or what one
 iteration writes no other one touches, as in a matrix that is factored in place, but for sums of a
 reverse sweep, which have no order. A number that the outer loop carries stays in one part, in
-order.
+order; but what is added to it may be summed up in an inner loop, if no order was asked of either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from s2s_ad.analysis.independence import BufferAccesses
 from s2s_ad.analysis.instances import Instances
 from s2s_ad.analysis.integers import lin
 from s2s_ad.analysis.totals import Total, has_order, is_free
-from s2s_ad.ir.build import i64
+from s2s_ad.ir.build import i64, number
 from s2s_ad.ir.core import (
     ADJOINT,
     PARALLEL,
@@ -69,7 +69,9 @@ class Part:
 
 class Nest:
     """The outer loop `loop`, in `parts`. `varies` are the values that depend on its index; `again`
-    those that any part computes as easily as it would read them."""
+    those that any part computes as easily as it would read them. `sums` are what inner loops
+    carry only to add it to a number of the outer loop, by what they have in an iteration: the place
+    of that number, and the addition."""
 
     def __init__(self, loop: Eqn, instances: Instances) -> None:
         self.loop, self.at, self.instances = loop, Accesses(loop), instances
@@ -79,6 +81,7 @@ class Nest:
         self.inside = set(region_defs(self.body))
         self.parts = list(_parts(self.body))
         self.varies: set[Var] = set()
+        self.sums: dict[Var, tuple[int, Eqn]] = {}
         self.inner = {e: [p.inner] for p in self.parts if p.inner is not None for e in p.body}
         self.stays: dict[Eqn, bool] = {}
         self.touching: dict[Var, list[Eqn]] = {}
@@ -202,16 +205,41 @@ class Nest:
             part = next((p for p in self.parts if p.inner is None and result in p.defines()), None)
             if part is None or uses[param] != _count(part, param):
                 return False
-            if self.loop.ins[2].value < 0 and not self._in_any_order(param, result, uses):
+            if self.loop.ins[2].value < 0 and not self._free(param, result, uses):
                 return False
             part.totals.append(k)
+            self._find_sums(k, uses)
         return True
 
-    def _in_any_order(self, param: Var, result: Atom, uses: Counter[Var]) -> bool:
+    def _find_sums(self, k: int, uses: Counter[Var]) -> None:
+        found: dict[Var, tuple[int, Eqn]] = {}
+        a = self.body.results[k]
+        while a is not self.body.params[1 + k]:
+            eqn = self.defs.get(a) if isinstance(a, Var) and uses[a] == 1 else None
+            if eqn is None or eqn.prim != "add" or not is_free(eqn):
+                return
+            inner = self._summed(eqn.ins[1], uses)
+            if inner is not None:
+                found[inner] = k, eqn
+            a = eqn.ins[0]
+        self.sums |= found if uses[a] == 1 else {}
+
+    def _summed(self, a: Atom, uses: Counter[Var]) -> Var | None:
+        """What an inner loop has of `a` in an iteration, if that is a sum without order."""
+        loop = self.defs.get(a) if isinstance(a, Var) and uses[a] == 1 else None
+        if loop is None or loop.prim != "for":
+            return None
+        place, (inner,) = loop.outs.index(a), loop.regions
+        param, result = inner.params[1 + place], inner.results[place]
+        from_zero = loop.ins[3 + place] == number(0, param.type.dtype)
+        return param if from_zero and self._free(param, result, uses) == "add" else None
+
+    def _free(self, param: Var, result: Atom, uses: Counter[Var]) -> str:
+        """The kind of a total that may be made in any order."""
         total = Total(param, uses, self.defs)
-        if total.uses(result) != uses[param]:
-            return False
-        return all(is_free(e) or not has_order(e) for e in total.path)
+        if not uses[param] or total.uses(result) != uses[param]:
+            return ""
+        return total.kind if all(is_free(e) or not has_order(e) for e in total.path) else ""
 
     # -- what it is good for
 

@@ -16,8 +16,8 @@
 The columns of a matrix are far apart in memory: a loop along a column waits for a line of the cache
 in each of its iterations, and is not vectorised. What an iteration of the outer loop hands on from
 one part to the next becomes a row, which stays in the cache. Every sum has its terms in the order
-that it had; only where an iteration of the new inner loop adds to the same element as the next one,
-which happens in reverse sweeps, it adds to a number first.
+that it had; only where an iteration of the new inner loop adds to the same element (or number) as
+the next one, which happens in reverse sweeps, it adds to a number first.
 
 Which loops these are, analysis/nests.py says.
 """
@@ -206,10 +206,12 @@ class _Part:
         (body,), w = loop.regions, self.w
         rows: dict[Var, tuple[Atom, Var, _Slot]] = {}
         for init, param, result, out in zip(loop.ins[3:], body.params[1:], body.results, loop.outs):
-            if not param.type.is_array:
+            if not param.type.is_array and param not in self.nest.sums:
                 rows[param] = (result, out, self.first_row(init, param))
         added = [e for e in body.eqns if self.nest.is_total(e)]
         totals = {e: _Slot(e.out.name, e.out.type.scalar, e.ins[1]) for e in added}
+        sums = {p: _Slot(p.name, p.type, p) for p in body.params[1:] if p in self.nest.sums}
+        numbers = dict.fromkeys(w.carried[self.nest.sums[p][0]] for p in sums)
         own = [slot for _, _, slot in rows.values()]
         index = Var(body.params[0].name, I64)
         self.now[body.params[0]] = index
@@ -218,24 +220,32 @@ class _Part:
 
         def fill(b: Builder) -> None:
             self.outer, self.outside = b, {s: s.value for s in self.w.slots.values()}
-            for slot in totals.values():
+            made = [*totals.values(), *sums.values()]
+            for slot in made:
                 slot.value = number(0, slot.type.dtype)
-            self.iterations(
-                b, [*inside, *own, *totals.values()], lambda: self.body(body, rows, totals)
-            )
+            self.iterations(b, [*inside, *own, *made], lambda: self.body(body, rows, totals, sums))
             for eqn, slot in totals.items():
-                array = self.slot(eqn)
-                ins = (array.value, slot.value, *map(self.value, eqn.ins[2:]))
-                array.value = out = Var(array.name, array.type)
-                b.append(eqn.with_(outs=(out,), ins=ins))
+                self.add(self.slot(eqn), slot, eqn)
+            for param, slot in sums.items():
+                k, eqn = self.nest.sums[param]
+                self.add(w.carried[k], slot, eqn)
 
-        w.loop(w.b, [*self.arrays, *own], index, lambda: self.bounds(loop), fill)
+        w.loop(w.b, [*self.arrays, *own, *numbers], index, lambda: self.bounds(loop), fill)
         w.rows.update((out, slot) for _, out, slot in rows.values())
 
-    def body(self, body: Region, rows: dict, totals: Mapping[Eqn, _Slot]) -> None:
+    def add(self, to: _Slot, slot: _Slot, eqn: Eqn) -> None:
+        """`eqn`, in the inner loop, adds all at once what the outer loop's iterations add."""
+        ins = (to.value, slot.value, *map(self.value, eqn.ins[2:]))
+        to.value = out = Var(to.name, to.type)
+        self.outer.append(eqn.with_(outs=(out,), ins=ins))
+
+    def body(
+        self, body: Region, rows: dict, totals: Mapping[Eqn, _Slot], sums: Mapping[Var, _Slot]
+    ) -> None:
         """What one iteration of the inner loop does for one of the outer."""
         for param, (_, _, row) in rows.items():
             self.now[param] = self.get(row)
+        self.now.update((param, slot.value) for param, slot in sums.items())
         for eqn in body.eqns:
             if eqn in totals:
                 slot, term = totals[eqn], self.value(eqn.ins[1])
@@ -248,6 +258,8 @@ class _Part:
         for param, (result, _, row) in rows.items():
             if result is not param:
                 self.put(row, result)
+        for param, slot in sums.items():
+            slot.value = self.value(body.results[body.params.index(param) - 1])
 
     # -- loops
 
@@ -328,6 +340,9 @@ class _Part:
         """`eqn`, in the loop over iterations if it depends on them, else outside of that."""
         (out,) = eqn.outs
         if out in self.now:
+            return
+        if any(eqn is sum_ for _, sum_ in self.nest.sums.values()):  # in the inner loop
+            self.now[out] = self.value(eqn.ins[0])
             return
         deep = eqn.prim in WRITES or self.nest.depends(out) or self.outer is None
         ins = tuple(map(self.value, eqn.ins))

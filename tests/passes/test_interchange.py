@@ -148,7 +148,16 @@ def pivot(A, B):
     return np.sum(A * A)
 
 
-PROGRAMS = (product, triangle, symmetric, shifted, columns, factored, pivot)
+def updates(A, B):
+    """Of two rows and a number at a time: the number's cotangent is a sum of sums."""
+    C, weight = np.zeros((A.shape[0], A.shape[0])), B[0, 0]
+    for i in range(A.shape[0]):
+        for k in range(A.shape[1]):
+            C[i, : i + 1] += weight * (A[: i + 1, k] * A[k, i] + A[k, : i + 1] * A[i, k])
+    return C
+
+
+PROGRAMS = (product, triangle, symmetric, shifted, columns, factored, pivot, updates)
 
 
 def arguments(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -170,6 +179,24 @@ def test_compiled(fn) -> None:
         derivatives.check(arguments(rows, width))
 
 
+def replaced(theta, B):
+    """Only the first column knows theta: the reverse sweep, which ends there, gives its number."""
+    s, out = theta, np.zeros(B.shape[1])
+    for j in range(B.shape[1]):
+        u, t = 2.0 * s, 0.0
+        for k in range(B.shape[0]):
+            t += B[k, j] * u
+        out[j] = t
+        s = B[0, j]
+    return np.sum(out)
+
+
+def test_what_only_the_last_iteration_gives() -> None:
+    B = arguments(3, 4)[1]
+    gradient = s2s_ad.grad(replaced, wrt="theta", jit=False, level="kernel")
+    assert gradient(0.5, B) == pytest.approx(2.0 * B[:, 0].sum(), rel=1e-14)
+
+
 KEPT = (product, shifted, columns, factored)
 
 
@@ -178,6 +205,62 @@ def test_values_keep_their_bits(fn) -> None:
     A, B = arguments(6, 5)
     run = s2s_ad.differentiate(fn, jit=False, level="kernel")
     np.testing.assert_array_equal(run(A.copy(), B.copy()), fn(A.copy(), B.copy()))
+
+
+SUMS = """
+func f(b: f64[m, n], t: f64) {
+  m: i64 = dim b {axis=0}
+  n: i64 = dim b {axis=1}
+  last: i64 = sub n, 1: i64
+  c: f64[n] = empty n {dtype='f64'}
+  t1: f64, c1: f64[n] = for last, -1: i64, -1: i64, t, c { (j: i64, t: f64, c: f64[n])
+    s: f64, r: f64 = for 0: i64, m, 1: i64, 0.0: f64, 0.0: f64 { (k: i64, s: f64, r: f64)
+      v: f64 = load b, k, j {spec='i,i'}
+      s: f64 = add s, v adjoint
+      r: f64 = mul r, v
+      yield s, r
+    } adjoint
+    c: f64[n] = store c, r, j {spec='i'} adjoint
+    t2: f64 = add t, s adjoint
+    yield t2, c
+  } adjoint
+  return t1, c1
+}
+"""
+
+#: What changes, and whether the nest is turned, and whether it then needs a row for s.
+CHANGES = {
+    "a sum of sums": ("", "", True, False),
+    "a sum of maxima": ("add s, v adjoint", "maximum s, v adjoint", True, True),
+    "from another number on": ("m, 1: i64, 0.0: f64,", "m, 1: i64, t,", False, True),
+    "the sum is read": (
+        "c: f64[n] = store c, r, j",
+        "u: f64 = add r, s\n    c: f64[n] = store c, u, j",
+        True,
+        True,
+    ),
+    "in some iterations": (
+        "yield t2, c",
+        "b1: bool = gt r, 1.0: f64\n    t3: f64 = select b1, t2, t adjoint\n    yield t3, c",
+        True,
+        True,
+    ),
+    "the last one": ("t2: f64 = add t, s", "t2: f64 = add 1.0: f64, s", False, True),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_sums_of_sums(case: str) -> None:
+    old, new, turned, row = CHANGES[case]
+    func = parse(SUMS.replace(old, new))
+    after = verify(dce(simplify(interchange(func))))
+    for shape in ((5, 4), (1, 1), (3, 0), (0, 3)):
+        args = np.random.default_rng(0).normal(size=shape), 0.7
+        for found, expected in zip(evaluate(after, args), evaluate(func, args), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-14)
+    assert (show(interchange(func)) != show(func)) == turned
+    rows = [e for e in walk(after.body) if e.prim in ("empty", "full")]
+    assert not turned or len(rows) == (3 if row else 2)
 
 
 def innermost(fn, *args) -> set[str]:
