@@ -1,8 +1,9 @@
 """Random loop nests over the rows and columns of matrices, with the signature of generator.py.
 
-Elements are read and written by row and by column, over rectangles and triangles; numbers are
-carried by the inner loop, by the outer one or by both: they are summed up, replaced, or used as
-they were an iteration ago. These are what passes that move loops around look for.
+Elements are read and written by row and by column, over rectangles and triangles, some of them where
+another iteration was; numbers are carried by the inner loop, by the outer one or by both: they are
+summed up, replaced, or used as they were an iteration ago. These are what passes that move loops
+around look for, and what analyses of subscripts tell apart.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ HEAD = (
     "C, z = 0.5 * B.T, 0.4 * b",
     "s, t, u, total = x, 0.0, 0.3 * y, 0.1",
 )
+#: Subscripts besides the index of a loop. Some of them count from the end.
+ELSEWHERE = ("{0} - 1", "n - 1 - {0}", "{0} // 2", "({0} + 1) % n", "idx[{0}]", "-1", "{0} - 2")
 RANGES = ("range(n)", "range(n)", "range(1, n)", "range(n - 1, -1, -1)", "range(n - 1)")
 PARTS = ("range({0})", "range({0} + 1)", "range({0}, n)", "range({0} + 1, n)")
 
@@ -53,8 +56,8 @@ class _Writer:
                     f"{name} = 0.0",
                     f"s = 0.6 * s + {value}",
                     f"total += {value}",
-                    f"a[{outer}] {self.pick(('=', '+=', '*='))} {value}",
-                    f"z[{outer}] {self.pick(('=', '+='))} {value}",
+                    f"a[{self.at(outer)}] {self.pick(('=', '+=', '*='))} {value}",
+                    f"z[{self.at(outer)}] {self.pick(('=', '+='))} {value}",
                 )),
             )  # fmt: skip
 
@@ -62,8 +65,7 @@ class _Writer:
         part = self.pick((self.pick(RANGES), self.pick(PARTS).format(outer)))
         self.write(1, f"for {inner} in {part}:")
         for _ in range(self.pick((1, 2, 3))):
-            value, matrix = self.value((outer, inner)), self.pick("BC")
-            place = self.pick((f"{matrix}[i, j]", f"{matrix}[i, j]", f"{matrix}[j, i]"))
+            value, place = self.value((outer, inner)), self.element("i", "j")
             line = self.pick((
                 f"t += {value}",
                 f"s = {value} - 0.5 * s",
@@ -72,8 +74,8 @@ class _Writer:
                 f"total = max(total, {value})",
                 f"{place} {self.pick(('=', '+=', '-=', '*='))} {value}",
                 f"{place} {self.pick(('=', '+='))} {value}",
-                f"a[{self.pick('ij')}] += {value}",
-                f"z[{self.pick('ij')}] {self.pick(('=', '+='))} {value}",
+                f"a[{self.at(self.pick('ij'))}] += {value}",
+                f"z[{self.at(self.pick('ij'))}] {self.pick(('=', '+='))} {value}",
             ))  # fmt: skip
             if self.pick((False,) * 5 + (True,)):
                 self.write(2, f"if {MARK}{self.leaf((outer, inner))} > {self.pick(LITERALS)}):")
@@ -105,11 +107,19 @@ class _Writer:
 
     def leaf(self, indices: Sequence[str]) -> str:
         i, j = indices[0], indices[-1]
-        matrix = self.pick("BC")
-        elements = (f"a[{i}]", f"b[{j}]", f"z[{j}]", f"{matrix}[i, j]", f"{matrix}[j, i]")
+        vectors = [f"{name}[{self.at(self.pick((i, j)))}]" for name in "abz"]
+        matrix = self.element(i, j)
         if len(indices) == 1:
-            elements = (f"a[{i}]", f"b[{i}]", f"z[{i}]", f"{matrix}[{i}, {i}]", f"{matrix}[0, {i}]")
-        return self.pick((*elements, "x", "y", *"stu"))
+            matrix = self.pick((matrix, f"{self.pick('BC')}[0, {i}]"))
+        return self.pick((*vectors, matrix, matrix, "x", "y", *"stu"))
+
+    def element(self, i: str, j: str) -> str:
+        i, j = self.pick(((i, j), (i, j), (j, i)))
+        return f"{self.pick('BC')}[{self.at(i)}, {self.at(j)}]"
+
+    def at(self, index: str) -> str:
+        """The index, or another one that is in range for vectors of two elements or more."""
+        return self.pick((index,) * 12 + ELSEWHERE).format(index)
 
 
 def random_nest(pick: Callable[[Sequence], Any]) -> RandomProgram:
@@ -122,7 +132,7 @@ def random_nest(pick: Callable[[Sequence], Any]) -> RandomProgram:
     writer.write(0, f"return {value}")
     head = "def f(x, y, k, a, b, B, idx, c):\n"
     text = head + "".join(f"    {line}\n" for line in writer.lines)
-    length = pick((4, 4, 3, 5, 1, 0))
+    length = pick((4, 4, 3, 5, 2, 0))
     return RandomProgram(text, length, length, trips=0, seed=pick(range(100)))
 
 

@@ -155,13 +155,14 @@ def assert_transposed(tangent, w, gradients, tangents, rtol: float = DOT_RTOL) -
     assert gap <= rtol * scale, f"⟨Jv,w⟩={np.sum(forward)!r} ⟨v,Jᵀw⟩={np.sum(backward)!r}"
 
 
-def assert_same(a: Any, b: Any, rtol: float = 0.0) -> None:
-    """The same leaves in the same order, within `rtol` of the largest entry of each leaf."""
+def assert_same(a: Any, b: Any, rtol: float = 0.0, terms: float = 0.0) -> None:
+    """The same leaves in the same order, within `rtol` of the largest entry of each leaf, or of the
+    `terms` that may have cancelled in it."""
     left, right = list(leaves(a)), list(leaves(b))
     assert len(left) == len(right), f"{len(left)} leaves, not {len(right)}"
     for x, y in zip(left, right):
         assert np.shape(x) == np.shape(y), f"shape {np.shape(x)}, not {np.shape(y)}"
-        size = np.max(np.abs(np.asarray(y, dtype=np.float64)), initial=0.0)
+        size = np.max(np.abs(np.asarray(y, dtype=np.float64)), initial=terms)
         np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * size)
 
 

@@ -19,6 +19,7 @@ from tests.generator import RandomProgram, random_programs
 from tests.nest_generator import random_nests
 from tests.numerics import call, flat
 from tests.random_checks import NotSmooth
+from tests.stepper_generator import random_steppers
 
 EXAMPLES = int(os.environ.get("S2S_FUZZ_EXAMPLES", "60"))
 SEED = os.environ.get("S2S_FUZZ_SEED")
@@ -85,6 +86,21 @@ def test_nests_with_respect_to_some_arguments(program: RandomProgram) -> None:
 
 @fuzz(EXAMPLES // 20, random_nests)
 def test_compiled_nests(program: RandomProgram) -> None:
+    checked(program, random_checks.compiled)
+
+
+@fuzz(EXAMPLES // 2, random_steppers)
+def test_derivatives_of_steppers(program: RandomProgram) -> None:
+    checked(program, random_checks.derivatives)
+
+
+@fuzz(EXAMPLES // 15, random_steppers)
+def test_steppers_with_respect_to_some_arguments(program: RandomProgram) -> None:
+    checked(program, random_checks.some)
+
+
+@fuzz(EXAMPLES // 20, random_steppers)
+def test_compiled_steppers(program: RandomProgram) -> None:
     checked(program, random_checks.compiled)
 
 

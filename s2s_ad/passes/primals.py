@@ -165,8 +165,11 @@ class Primals:
         """The last piece of a flat tape, whose end moves back by as much."""
         b, shapes = frame.b, self.ahead.state["shape", a]
         spec = ",".join("i" * (len(indices) + 1))
-        axes = map(i64, range(a.type.ndim))
-        shape = [b.emit("load", shapes, *indices, k, spec=spec, name="n") for k in axes]
+        shape = [
+            i64(n) if isinstance(n, int)  # an extent that is known to be 1 is stretched
+            else b.emit("load", shapes, *indices, i64(axis), spec=spec, name="n")
+            for axis, n in enumerate(a.type.shape)
+        ]  # fmt: skip
         end = self._top(("end", a), frame)
         start = b.emit("sub", end, product(b, shape), name=f"{a.name}_end")
         frame.tops["end", a] = start

@@ -304,6 +304,16 @@ def captured_twice(z, y):
     z[:] = np.sin(WORK) * OTHER
 
 
+def swapped_and_stretched(a, b, w, B, n):
+    """Nobody knows the size of what is stretched: one of two buffers."""
+    u, v = a, b
+    D = B
+    for _ in range(n):
+        D = B + np.outer(w, v)
+        u, v = v, u
+    return np.sum(D * D)
+
+
 def captured_swap(y, n):
     a, b = WORK, OTHER
     a[:] = y
@@ -359,6 +369,7 @@ PROGRAMS = (
         outputs=("u", "v"),
     ),
     Program(captured_twice, (("6", (V, W)),), outputs="z", wrt=(1,)),
+    Program(swapped_and_stretched, tuple((f"{n} times", (V, W, V[:4], A, n)) for n in (0, 1, 3))),
     Program(captured_swap, (("3 times", (V, 3)), ("4 times", (V, 4)))),
     Program(work_in_an_object, (("6", (V,)),)),
     Program(closure_with_work(6), (("6", (V,)),)),
