@@ -1,9 +1,10 @@
 """Random loop nests over the rows and columns of matrices, with the signature of generator.py.
 
-Elements are read and written by row and by column, over rectangles and triangles, some of them where
-another iteration was; numbers are carried by the inner loop, by the outer one or by both: they are
-summed up, replaced, or used as they were an iteration ago. These are what passes that move loops
-around look for, and what analyses of subscripts tell apart.
+Elements are read and written by row and by column, over rectangles and triangles, some where
+another iteration was; a third loop may go along both, and some are left early. Numbers are carried
+by the inner loop, by the outer one or by both: they are summed up, replaced, or used as they were
+an iteration ago. These are what passes that move loops around look for, and what analyses of
+subscripts tell apart.
 """
 
 from __future__ import annotations
@@ -78,9 +79,32 @@ class _Writer:
                 f"z[{self.at(self.pick('ij'))}] {self.pick(('=', '+='))} {value}",
             ))  # fmt: skip
             if self.pick((False,) * 5 + (True,)):
-                self.write(2, f"if {MARK}{self.leaf((outer, inner))} > {self.pick(LITERALS)}):")
+                self.write(2, f"if {self.condition(outer, inner)}:")
                 line = "    " + line
             self.write(2, line)
+            if self.pick((False,) * 7 + (True,)):
+                self.along(self.pick((outer, inner)))
+            if self.pick((False,) * 15 + (True,)):
+                way = self.pick(("break", "continue"))
+                self.write(2, f"if {self.condition(outer, inner)}:")
+                self.write(3, way)
+
+    def condition(self, outer: str, inner: str) -> str:
+        number = f"{MARK}{self.leaf((outer, inner))} > {self.pick(LITERALS)})"
+        return self.pick((number, number, f"({outer} + {inner}) % 3 == 1"))
+
+    def along(self, end: str) -> None:
+        """A third loop, over a row of one matrix and a column of another."""
+        one, other = self.pick(("BC", "CB", "BB", "CC"))
+        line = self.pick((
+            f"t += 0.3 * {one}[i, l] * {other}[l, j]",
+            f"{one}[i, j] -= 0.2 * {one}[i, l] * {other}[l, j]",
+            f"s = 0.5 * s + {one}[l, j] * z[l]",
+            f"z[l] += 0.2 * {one}[i, l] * {self.pick('stu')}",
+            f"{one}[j, l] = np.sin({other}[l, i] + {one}[i, l])",
+        ))  # fmt: skip
+        self.write(2, f"for l in {self.pick((self.pick(PARTS), 'range(n)')).format(end)}:")
+        self.write(3, line)
 
     def slices(self, i: str) -> str:
         one, other = self.pick(("BC", "CB", "BB"))

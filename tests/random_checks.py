@@ -26,6 +26,7 @@ from tests.numerics import (
     flat,
     noise,
 )
+from tests.poison import poisoned
 from tests.small_pieces import small_pieces
 
 WRT = (0, 1, 3, 4, 5)
@@ -101,6 +102,7 @@ def trace(program: RandomProgram) -> None:
         assert_same(values, call(fn, args, None), 1e-14)
 
 
+@poisoned()
 def derivatives(program: RandomProgram) -> None:
     """Both modes at both levels of uncompiled source, and that the levels agree."""
     array = check_derivatives(program, 1e-14, jit=False, level="array")
@@ -108,6 +110,7 @@ def derivatives(program: RandomProgram) -> None:
     assert_same(kernel, array, 1e-12)
 
 
+@poisoned()
 def some(program: RandomProgram) -> None:
     """With respect to some of the arguments, the derivatives are those parts of the whole. More of
     the program is inactive, so other code is generated for what is left."""
@@ -129,6 +132,7 @@ def some(program: RandomProgram) -> None:
             assert_same(tangent, expected, 1e-10)
 
 
+@poisoned()
 def pieces(program: RandomProgram) -> None:
     """The same where loops are taken apart although they are short."""
     with small_pieces():
@@ -141,6 +145,7 @@ def compiled(program: RandomProgram) -> None:
     assert_same(check_derivatives(program, 1e-12), uncompiled, 1e-11)
 
 
+@poisoned()
 def second(program: RandomProgram) -> None:
     """The tangent of a gradient: forward over reverse, against differences of the gradient."""
     fn, args = program.plain(), program.args()
@@ -158,6 +163,7 @@ def second(program: RandomProgram) -> None:
     assert_jvp(tangent, extrapolated(curve, 1e-4), value, rtol=1e-5)
 
 
+@poisoned()
 def inner(program: RandomProgram) -> None:
     """A derivative that a function takes itself is the one that is taken of it, and what is around
     it is differentiated through it: both modes, and differences of what is taken outside."""

@@ -51,7 +51,7 @@ from s2s_ad.ir.core import (
     walk,
 )
 from s2s_ad.passes.forms import AFFINE, LINEAR, Form, Forms, Seed, is_one, product_of
-from s2s_ad.passes.pieces import emit_pieces, is_plain, is_short, split, trips
+from s2s_ad.passes.pieces import Split, emit_pieces, is_plain, is_short, split, trips
 
 #: A loop of fewer iterations is not worth the detour.
 FEWEST = 32
@@ -93,9 +93,9 @@ def _rewritten(b: Builder, loop: Eqn) -> bool:
         return False
     b.loc, b.role = loop.loc, loop.role
     ahead: Atom | None = b.emit("ge", trips(b, loop), i64(FEWEST), name="ahead")
-    body, needed = _body(loop, recurrence, jacobian, ahead)
+    body, choosing = _body(loop, recurrence, jacobian, ahead)
     parts = split(body)
-    if parts is not None and (parts.first or not needed.issuperset(parts.passed)):
+    if parts is not None and (parts.first or _is_read(parts, body, choosing)):
         ahead = None  # more than Jacobians comes from the early part, so it always runs
         body, _ = _body(loop, recurrence, jacobian, ahead)
         parts = split(body)
@@ -103,6 +103,17 @@ def _rewritten(b: Builder, loop: Eqn) -> bool:
         return False
     emit_pieces(b, loop.with_(regions=(body,)), parts, ahead)
     return True
+
+
+def _is_read(parts: Split, body: Region, choosing: set[Eqn]) -> bool:
+    """True where something that is passed on is read by more than what chooses the product with the
+    Jacobian, and that product."""
+    others = [e for e in (*parts.again, *parts.late) if e not in choosing]
+    read = {*body.results, *(v for e in others for v in eqn_free_vars(e))}
+    for eqn in choosing:
+        for region in eqn.regions[1:]:
+            read.update(free_vars(region))
+    return not read.isdisjoint(parts.passed)
 
 
 # --- what is linear ------------------------------------------------------------------------------
@@ -271,13 +282,14 @@ def _weight(eqns: Sequence[Eqn], inside: set[Var]) -> float:
 
 def _body(
     loop: Eqn, recurrence: _Recurrence, jacobian: _Jacobian, ahead: Atom | None
-) -> tuple[Region, set[Atom]]:
-    """The body: coefficients, and either the product with them or all that was there. And what of
-    the early part is only looked at where `ahead` is True."""
+) -> tuple[Region, set[Eqn]]:
+    """The body: coefficients, and either the product with them or all that was there. And the
+    equations that choose."""
     body, outputs = recurrence.body, recurrence.outputs
     b = Builder(loop.loc, loop.role)
     b.eqns += (*recurrence.early, *jacobian.eqns)
     size = _size(b, recurrence, jacobian)
+    before = len(b.eqns)
     moderate = _moderate(b, recurrence, jacobian, size)
     product = Builder(loop.loc, loop.role)
     seeds = _seeds(product, recurrence)
@@ -285,12 +297,9 @@ def _body(
     regions = (product.region((), found), _otherwise(recurrence, outputs))
     chosen = moderate if ahead is None else b.emit("and", ahead, moderate)
     outs = b.equation("if", (chosen,), regions=regions, names=[v.name for v in outputs])
-    names = dict(zip(outputs, outs))
+    names, choosing = dict(zip(outputs, outs)), {*b.eqns[before:]}
     b.eqns += (e.with_(ins=tuple(names.get(a, a) for a in e.ins)) for e in recurrence.writes)
-    made = b.region(body.params, [names.get(r, r) for r in body.results])
-    elsewhere = {v for e in recurrence.writes for v in e.ins} | {*free_vars(regions[1])}
-    needed = {size, *jacobian.coefficients(), *recurrence.added}
-    return made, needed - elsewhere - {*body.results}
+    return b.region(body.params, [names.get(r, r) for r in body.results]), choosing
 
 
 def _size(b: Builder, recurrence: _Recurrence, jacobian: _Jacobian) -> Atom:

@@ -118,7 +118,21 @@ def backwards(x, y, a):
 
 
 RNG = np.random.default_rng(4)
+
+
+def sums_besides(x, data):
+    """What comes to the chain from elsewhere goes to an array besides."""
+    n = data.shape[0]
+    z, s = 0.4 * data, x
+    for i in range(n):
+        for j in range(n):
+            s = math.sin(s + 1.0 / (1.5 + data[j - 1] ** 2))
+            z[(i + 1) % n] += math.sin(x + data[j // 2] + data[i])
+    return s + np.sum(z * data)
+
+
 PROGRAMS = {
+    "sums_besides": (sums_besides, lambda n: (0.1, RNG.standard_normal(min(n, FEWEST + 1)))),
     "oscillator": (oscillator, lambda n: (1.5, -0.3, 0.8, 0.02, RNG.standard_normal(n))),
     "driven": (driven, lambda n: (0.4, -0.3, RNG.random(n))),
     "until": (until, lambda n: (0.4, 0.7, 0.005 + 0.01 * n)),
@@ -132,7 +146,7 @@ def checked(request):
     return Derivatives(f), inputs
 
 
-@pytest.mark.parametrize("n", [0, 1, FEWEST, PIECE + 3])
+@pytest.mark.parametrize("n", [0, 1, 5, FEWEST, PIECE + 3])
 def test_derivatives(checked, n: int) -> None:
     derivatives, inputs = checked
     args = inputs(n)
