@@ -113,6 +113,8 @@ class _Writer:
 
     def value(self, sizes: Sequence[int], depth: int = 1, row: bool = False) -> str:
         first, second, third = (self.leaf(sizes, row) for _ in range(3))
+        if len(sizes) == 2:  # one has two axes, at least
+            first = f"{self.pick('CDB')}[{', '.join(self.pick(SHIFTED[s]) for s in sizes)}]"
         if depth:
             second = f"({self.value(sizes, 0, row)})"
         texts = (
