@@ -16,11 +16,7 @@ from hypothesis import strategies as st
 
 from tests.generator import LITERALS, MARK, RandomProgram
 
-HEAD = (
-    "n = B.shape[0]",
-    "C, z = 0.5 * B.T, 0.4 * b",
-    "s, t, u, total = x, 0.0, 0.3 * y, 0.1",
-)
+ARRAYS = ("C, z = 0.5 * B.T, 0.4 * b", "C, z = np.zeros((n, n)), np.zeros(n)")
 #: Subscripts besides the index of a loop. Some of them count from the end.
 ELSEWHERE = ("{0} - 1", "n - 1 - {0}", "{0} // 2", "({0} + 1) % n", "idx[{0}]", "-1", "{0} - 2")
 RANGES = ("range(n)", "range(n)", "range(1, n)", "range(n - 1, -1, -1)", "range(n - 1)")
@@ -29,7 +25,10 @@ PARTS = ("range({0})", "range({0} + 1)", "range({0}, n)", "range({0} + 1, n)")
 
 class _Writer:
     def __init__(self, pick: Callable[[Sequence], Any]) -> None:
-        self.pick, self.lines = pick, list(HEAD)
+        self.pick, self.fills = pick, pick((False, True))
+        self.lines = ["n = B.shape[0]", pick((ARRAYS[0], *ARRAYS))]
+        self.lines += ["h, H = np.zeros(n + 2), np.zeros((n + 2, n + 2))", "h[0], H[0, :n] = x, a"]
+        self.lines += ["s, t, u, total = x, 0.0, 0.3 * y, 0.1"]
 
     def write(self, depth: int, *lines: str) -> None:
         self.lines += ["    " * depth + line for line in lines]
@@ -59,6 +58,7 @@ class _Writer:
                     f"total += {value}",
                     f"a[{self.at(outer)}] {self.pick(('=', '+=', '*='))} {value}",
                     f"z[{self.at(outer)}] {self.pick(('=', '+='))} {value}",
+                    f"{self.table(outer, outer)} {self.pick(('=', '=', '+='))} {value}",
                 )),
             )  # fmt: skip
 
@@ -67,6 +67,9 @@ class _Writer:
         self.write(1, f"for {inner} in {part}:")
         for _ in range(self.pick((1, 2, 3))):
             value, place = self.value((outer, inner)), self.element("i", "j")
+            if self.fills and self.pick((True, False)):
+                self.write(2, f"{self.table(outer, inner)} {self.pick(('=', '=', '+='))} {value}")
+                value = self.value((outer, inner))
             line = self.pick((
                 f"t += {value}",
                 f"s = {value} - 0.5 * s",
@@ -135,7 +138,13 @@ class _Writer:
         matrix = self.element(i, j)
         if len(indices) == 1:
             matrix = self.pick((matrix, f"{self.pick('BC')}[0, {i}]"))
-        return self.pick((*vectors, matrix, matrix, "x", "y", *"stu"))
+        tables = [self.table(i, j) for _ in range(6)] if self.fills else []
+        return self.pick((*vectors, matrix, matrix, "x", "y", *"stu", *tables))
+
+    def table(self, i: str, j: str) -> str:
+        """An element of what the loops fill, near the one of this iteration."""
+        near = [f"{v}{self.pick(('', '', ' + 1', ' + 1', ' + 2', ' - 1'))}" for v in (i, j)]
+        return f"H[{', '.join(near)}]" if i != j and self.pick((True, False)) else f"h[{near[0]}]"
 
     def element(self, i: str, j: str) -> str:
         i, j = self.pick(((i, j), (i, j), (j, i)))
@@ -152,6 +161,7 @@ def random_nest(pick: Callable[[Sequence], Any]) -> RandomProgram:
     for _ in range(pick((1, 1, 2))):
         writer.nest()
     value = "s + t + u + total + np.sum(a) + np.sum(z * b) + np.sum(B * B) + np.sum(C)"
+    value += " + np.sum(h * h) + np.sum(H)" if writer.fills else ""
     value = pick((value, "s - t * u", "total", "np.sum(z) + u", "np.sum(np.sin(C)) + 0.1 * s"))
     writer.write(0, f"return {value}")
     head = "def f(x, y, k, a, b, B, idx, c):\n"

@@ -14,12 +14,9 @@ from hypothesis import strategies as st
 
 from tests.generator import LITERALS, MARK, RandomProgram
 
-HEAD = (
-    "m, n = B.shape",
-    "C, D = 0.5 * B, B.copy()",
-    "u, v, w = a.copy(), 0.5 * b, 0.3 * B[:, :1].sum(axis=1)",
-    "p, q, total = x, 0.3 * y, 0.1",
-)
+MATRICES = ("C, D = 0.5 * B, B.copy()", "C, D = np.zeros((m, n)), 0.5 * B")
+VECTORS = ("u, v, w = a.copy(), 0.5 * b, 0.3 * B[:, :1].sum(axis=1)",)
+VECTORS += ("u, v, w = a.copy(), np.zeros(n), np.zeros(m)",)
 #: Slices of an axis, by how much shorter than the axis they are.
 SHIFTED = ((":", ":", "::-1"), ("1:", ":-1"), ("1:-1", "2:", ":-2"))
 OPERATIONS = ("=", "=", "+=", "-=", "*=")
@@ -27,7 +24,9 @@ OPERATIONS = ("=", "=", "+=", "-=", "*=")
 
 class _Writer:
     def __init__(self, pick: Callable[[Sequence], Any]) -> None:
-        self.pick, self.lines = pick, list(HEAD)
+        self.pick = pick
+        self.lines = ["m, n = B.shape", pick((MATRICES[0], *MATRICES))]
+        self.lines += [pick((VECTORS[0], *VECTORS)), "p, q, total = x, 0.3 * y, 0.1"]
 
     def write(self, depth: int, line: str) -> None:
         self.lines.append("    " * depth + line)
