@@ -17,12 +17,7 @@ import traceback
 import numpy as np
 
 from s2s_ad.errors import S2SError
-from tests.generator import random_program
-from tests.nest_generator import random_nest
-from tests.random_checks import CHECKS, NotSmooth
-from tests.stepper_generator import random_stepper
-
-PROGRAMS = {"everything": random_program, "nests": random_nest, "steppers": random_stepper}
+from tests.random_checks import CHECKS, PROGRAMS, NotSmooth
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.source_text import define
 
+HEAD = "def f(x, y, k, a, b, B, idx, c):\n"
 MARK = "COND("
 LITERALS = ("0.3", "-0.7", "1.2", "0.05")
 
@@ -426,12 +427,11 @@ def random_program(pick: Callable[[Sequence], Any]) -> RandomProgram:
     for _ in range(pick((1, 2, 3))):
         scope = writer.block(scope)
     writer.write(scope, writer.value(scope))
-    head = "def f(x, y, k, a, b, B, idx, c):\n"
-    text = "".join(helpers) + head + "\n".join(writer.lines) + "\n"
+    text = "".join(helpers) + HEAD + "\n".join(writer.lines) + "\n"
     return RandomProgram(text, length, rows, trips=pick(range(6)), seed=pick(range(100)))
 
 
 @st.composite
-def random_programs(draw: Callable) -> RandomProgram:
-    """`random_program` for Hypothesis, which can make a program that fails smaller."""
-    return random_program(lambda options: draw(st.sampled_from(list(options))))
+def programs(draw: Callable, make: Callable = random_program) -> RandomProgram:
+    """What `make` writes for Hypothesis, which can make a program that fails smaller."""
+    return make(lambda options: draw(st.sampled_from(list(options))))

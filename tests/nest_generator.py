@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hypothesis import strategies as st
-
-from tests.generator import LITERALS, MARK, RandomProgram
+from tests.generator import HEAD, LITERALS, MARK, RandomProgram
 
 ARRAYS = ("C, z = 0.5 * B.T, 0.4 * b", "C, z = np.zeros((n, n)), np.zeros(n)")
 #: Subscripts besides the index of a loop. Some of them count from the end.
@@ -30,8 +28,8 @@ class _Writer:
         self.lines += ["h, H = np.zeros(n + 2), np.zeros((n + 2, n + 2))", "h[0], H[0, :n] = x, a"]
         self.lines += ["s, t, u, total = x, 0.0, 0.3 * y, 0.1"]
 
-    def write(self, depth: int, *lines: str) -> None:
-        self.lines += ["    " * depth + line for line in lines]
+    def write(self, depth: int, line: str) -> None:
+        self.lines.append("    " * depth + line)
 
     def nest(self) -> None:
         """An outer loop, with one or two loops or slices in it and numbers between them."""
@@ -164,13 +162,6 @@ def random_nest(pick: Callable[[Sequence], Any]) -> RandomProgram:
     value += " + np.sum(h * h) + np.sum(H)" if writer.fills else ""
     value = pick((value, "s - t * u", "total", "np.sum(z) + u", "np.sum(np.sin(C)) + 0.1 * s"))
     writer.write(0, f"return {value}")
-    head = "def f(x, y, k, a, b, B, idx, c):\n"
-    text = head + "".join(f"    {line}\n" for line in writer.lines)
+    text = HEAD + "".join(f"    {line}\n" for line in writer.lines)
     length = pick((4, 4, 3, 5, 2, 0))
     return RandomProgram(text, length, length, trips=0, seed=pick(range(100)))
-
-
-@st.composite
-def random_nests(draw: Callable) -> RandomProgram:
-    """`random_nest` for Hypothesis, which can make a program that fails smaller."""
-    return random_nest(lambda options: draw(st.sampled_from(list(options))))

@@ -13,13 +13,13 @@ from s2s_ad.frontend.registry import FUNCTIONS
 
 _EMPTY = np.empty
 _POISON = {"f": np.nan, "c": np.nan, "b": True}
-_NO_INDEX = -(2**30)
 
 
 def poisoned_empty(shape: Any, dtype: Any = float) -> np.ndarray:
     """`np.empty`, full of numbers that show in a result: nan, or an index out of any range."""
     array = _EMPTY(shape, dtype)
-    array.fill(_POISON.get(array.dtype.kind, _NO_INDEX % 128 if array.itemsize == 1 else _NO_INDEX))
+    kind = array.dtype.kind
+    array.fill(_POISON[kind] if kind in _POISON else np.iinfo(array.dtype).min // 2)
     return array
 
 

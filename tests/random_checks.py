@@ -16,7 +16,8 @@ from s2s_ad import differentiate, grad, jvp, vjp
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.specialise import Binder, program_of
-from tests.generator import RandomProgram
+from tests.generator import RandomProgram, random_program
+from tests.nest_generator import random_nest
 from tests.numerics import (
     along,
     assert_jvp,
@@ -29,6 +30,7 @@ from tests.numerics import (
 )
 from tests.poison import poisoned
 from tests.small_pieces import small_pieces
+from tests.stepper_generator import random_stepper
 
 WRT = (0, 1, 3, 4, 5)
 
@@ -198,6 +200,7 @@ def inner(program: RandomProgram) -> None:
     assert_same(args, before)
 
 
+PROGRAMS = {"everything": random_program, "nests": random_nest, "steppers": random_stepper}
 CHECKS = {
     check.__name__: check for check in (trace, derivatives, some, pieces, compiled, second, inner)
 }

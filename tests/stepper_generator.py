@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hypothesis import strategies as st
-
-from tests.generator import LITERALS, MARK, RandomProgram
+from tests.generator import HEAD, LITERALS, MARK, RandomProgram
 
 MATRICES = ("C, D = 0.5 * B, B.copy()", "C, D = np.zeros((m, n)), 0.5 * B")
 VECTORS = ("u, v, w = a.copy(), 0.5 * b, 0.3 * B[:, :1].sum(axis=1)",)
@@ -146,13 +144,6 @@ def random_stepper(pick: Callable[[Sequence], Any]) -> RandomProgram:
     values = ("p + q + total + np.sum(C * D) + np.sum(u * v) + np.sum(w)", "total", "np.sum(C)")
     values += ("np.sum(u) * p", "np.sum(D) + np.sum(B * C)", "np.sum(np.sin(a)) + q")
     writer.write(0, f"return {pick((*values[:1] * 3, *values))}")
-    head = "def f(x, y, k, a, b, B, idx, c):\n"
-    text = head + "".join(f"    {line}\n" for line in writer.lines)
+    text = HEAD + "".join(f"    {line}\n" for line in writer.lines)
     length, rows = pick((5, 4, 6, 3, 2, 1)), pick((4, 3, 5, 2, 1))
     return RandomProgram(text, length, rows, trips=pick(range(5)), seed=pick(range(100)))
-
-
-@st.composite
-def random_steppers(draw: Callable) -> RandomProgram:
-    """`random_stepper` for Hypothesis, which can make a program that fails smaller."""
-    return random_stepper(lambda options: draw(st.sampled_from(list(options))))

@@ -212,6 +212,8 @@ class Nest:
         return True
 
     def _find_sums(self, k: int, uses: Counter[Var]) -> None:
+        """Note the sums of inner loops that are added to the number at place `k`: where an
+        iteration does nothing with that number but add to it, and none of this is read."""
         found: dict[Var, tuple[int, Eqn]] = {}
         a = self.body.results[k]
         while a is not self.body.params[1 + k]:

@@ -58,8 +58,8 @@ def _turned(chain: Sequence[Eqn]) -> dict[Eqn, tuple[Eqn, ...]]:
     slices = [e for e in chain if not is_element(e.params["spec"])]
     if not slices:
         return {}
-    end = chain.index(slices[-1])
-    waiting = [e for e in chain[:end] if e not in slices]
+    before = chain[: chain.index(slices[-1])]
+    waiting = [e for e in before if is_element(e.params["spec"])]
     renamed = [
         new.with_(outs=old.outs, ins=(old.ins[0], *new.ins[1:]))
         for new, old in zip((*slices, *waiting), chain)
