@@ -64,10 +64,12 @@ class Derived:
     donated: tuple[int, ...] = ()
     parallel: bool = False
 
-    def funcs(self, level: str, after: str | None = None, numpy: bool = False) -> tuple[Func, ...]:
+    def funcs(
+        self, level: str, after: str | None = None, numpy: bool = False, vector: bool = False
+    ) -> tuple[Func, ...]:
         """The functions at the end of the pipeline, or after one of its stages; `numpy` says that
-        they are printed for NumPy and not compiled."""
-        options = (self.invert, self.boundscheck, numpy, self.donated, self.parallel)
+        they are printed for NumPy and not compiled, `vector` that 4 ulp will do for functions."""
+        options = (self.invert, self.boundscheck, numpy, self.donated, self.parallel, vector)
         funcs = pipeline.run(self.program.func, self.mode, self.params, level, after, *options)
         if self.mode == "jvp" and after is None:
             count = len(self.program.captures)
@@ -415,7 +417,7 @@ def specialise(
     settings = (level, jit, vector, fastmath)
 
     def make() -> Made:
-        funcs = derived.funcs(level, numpy=not jit)
+        funcs = derived.funcs(level, numpy=not jit, vector=vector and jit)
         text = emit_module(funcs, jit=jit, vector=vector and jit, fastmath=fastmath)
         return Made(text, tuple(map(Signature.of, funcs)))
 

@@ -1,8 +1,8 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower) ─ upwards ─ (rows ─ interchange) ─ (compilable) ─ inplace ─ parallel
-             ─ (buffers) ─ emit
+             ─ (lower) ─ upwards ─ (rows ─ interchange) ─ (compilable) ─ (powers)
+             ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -40,6 +40,7 @@ from s2s_ad.passes.narrow import narrow
 from s2s_ad.passes.onto import onto
 from s2s_ad.passes.outgoing import outgoing
 from s2s_ad.passes.parallel import parallel
+from s2s_ad.passes.powers import powers
 from s2s_ad.passes.preaccumulate import preaccumulate
 from s2s_ad.passes.promote import promote
 from s2s_ad.passes.repeated import repeated
@@ -83,6 +84,7 @@ def stages(
     numpy: bool = False,
     donated: Sequence[int] = (),
     threads: bool = False,
+    vector: bool = False,
 ) -> tuple[Stage, ...]:
     """What is done to a function that the frontend made, in order.
 
@@ -90,7 +92,7 @@ def stages(
     with respect to; `level` is one of LEVELS; `invert` allows updates to be inverted with rounding;
     `numpy` says that array code is not compiled: NumPy checks most of its subscripts itself; the
     buffers of the parameters `donated` may be used; `threads` makes loops parallel that are long,
-    those of the user's that are to be are so anyway.
+    those of the user's that are to be are so anyway; `vector` lets functions be computed to 4 ulp.
 
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
@@ -117,6 +119,7 @@ def stages(
     )
     apart = (Stage("elements", each(narrow, elements, simplify, cse, dce)),) if kernel else ()
     loops = () if kernel or numpy else (Stage("compilable", each(compilable, simplify, cse, dce)),)
+    rooted = (Stage("powers", each(powers, cse)),) if vector else ()
     reuse = (Stage("buffers", each(buffers)),) if kernel else ()
     together = Stage("parallel", each(lambda func: parallel(func, threads and kernel)))
     return (
@@ -126,6 +129,7 @@ def stages(
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
         *((lowered, turned, joined, nested, summed) if kernel else (turned, *loops)),
+        *rooted,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,
         *reuse,
@@ -164,6 +168,7 @@ def run(
     numpy: bool = False,
     donated: Sequence[int] = (),
     threads: bool = False,
+    vector: bool = False,
 ) -> Funcs:
     """`func` through all stages, or through those up to and including `after`.
 
@@ -171,7 +176,7 @@ def run(
     where there is no such level, or no such stage for this mode and level.
     """
     check_option("level", level, LEVELS)
-    todo = stages(mode, wrt, level, invert, boundscheck, numpy, donated, threads)
+    todo = stages(mode, wrt, level, invert, boundscheck, numpy, donated, threads, vector)
     inside = (
         _inside_transpose(wrt, invert, donated) if any(s.name == "transpose" for s in todo) else {}
     )

@@ -47,7 +47,7 @@ def standalone(
 
     CommandError where it would need s2s_ad or the user's own classes.
     """
-    funcs = [f.with_(name=f"{f.name}_compiled") for f in derived.funcs(level)]
+    funcs = [f.with_(name=f"{f.name}_compiled") for f in derived.funcs(level, vector=vector)]
     constants = _constants(derived)
     wrapper = _Wrapper(derived, name, funcs, tuple(constants)).text()
     blocks = ["".join(f"{constant} = {text}\n" for constant, text in constants.items())]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from s2s_ad.analysis.activity import loop_slots
+from s2s_ad.analysis.powers import parts
 from s2s_ad.analysis.program import LOOPS, Node, Program
 from s2s_ad.ir.core import Atom, Eqn, Region, Var, eqn_free_vars, walk
 from s2s_ad.ir.prims import PRIMS, has_effect
@@ -129,7 +130,7 @@ def effort(eqn: Eqn, extent: int) -> float:
     """What it takes to evaluate an equation, in bytes kept; `extent` stands for unknown ones."""
     if eqn.regions or PRIMS[eqn.prim].kind in ("effect", "shape"):
         return 0.0
-    each = EFFORT.get(eqn.prim, 0.5)
+    each = sum(EFFORT.get(prim, 0.5) for prim in parts(eqn) or (eqn.prim,))
     for size in (*eqn.out.type.shape, *(eqn.ins[0].type.shape[:1] if eqn.prim == "dot" else ())):
         each *= size if isinstance(size, int) else extent
     return each

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from s2s_ad.analysis.powers import parts
 from s2s_ad.analysis.rounding import derived
 from s2s_ad.analysis.totals import Total, has_order, is_free
 from s2s_ad.ir.core import Atom, Eqn, Func, Lit, Region, Var, region_uses, walk
@@ -34,8 +35,7 @@ _FUNCTIONS = frozenset(
 
 def is_function(eqn: Eqn) -> bool:
     """True for what several iterations at once should compute; not for `x ** 2`, a product."""
-    small = eqn.prim == "pow" and isinstance(eqn.ins[1], Lit)
-    return eqn.prim in _FUNCTIONS and not eqn.out.type.is_array and not small
+    return eqn.prim in _FUNCTIONS and not eqn.out.type.is_array and not parts(eqn)
 
 
 def vectorised(funcs: Iterable[Func], fastmath: bool = False) -> frozenset[Eqn]:

@@ -280,8 +280,9 @@ class Expressions:
         left, right = self.operands(eqn)
         if isinstance(exponent, Lit) and exponent.value < 0 and base.type.is_float:
             # numba raises ZeroDivisionError for 0.0 ** -2, and gives inf for 0.0 ** -2.0.
-            right = literal(Lit(float(exponent.value), base.type.scalar))
-        if exponent.type == base.type and not isinstance(exponent, Lit):
+            exponent = Lit(float(exponent.value), base.type.scalar)
+            right = literal(exponent)
+        if exponent.type == base.type:
             own = self.function(eqn, "power")
             if own == VECTOR_NAMES["power"]:
                 return py.call(own, left, right)

@@ -33,6 +33,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from s2s_ad.analysis.powers import parts
 from s2s_ad.analysis.vectors import is_function, is_simple, is_vector
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import (
@@ -273,7 +274,8 @@ def _weight(eqns: Sequence[Eqn], inside: set[Var]) -> float:
     total = 0.0
     for e in every:
         light = e.prim == "div" and e.ins[1] not in inside
-        total += _FUNCTION if is_function(e) else 1 if light else _WEIGHTS.get(e.prim, 1)
+        steps = sum(_WEIGHTS.get(prim, 1) for prim in parts(e) or (e.prim,))
+        total += _FUNCTION if is_function(e) else 1 if light else steps
     return total
 
 
