@@ -19,7 +19,7 @@ from s2s_ad.ops import (
 )
 from s2s_ad.rule import jvp, linear, transpose
 
-for _name in "sum transpose reshape expand squeeze broadcast cumsum load full grow".split():
+for _name in "sum transpose reshape expand squeeze broadcast cumsum roll load full grow".split():
     linear(_name, 0)
 linear("add", 0, 1)
 linear("sub", 0, 1)
@@ -240,6 +240,13 @@ def _squeeze_t(t, eqn, ct):
 def _cumsum_t(t, eqn, ct):
     params = {"axis": eqn.params["axis"], "reverse": not eqn.params.get("reverse", False)}
     t.add(eqn.ins[0], apply("cumsum", ct, **params))
+
+
+@transpose("roll")
+def _roll_t(t, eqn, ct):
+    x, shift = eqn.ins
+    back = i64(-shift.value) if isinstance(shift, Lit) else -t.value(shift)
+    t.add(x, apply("roll", ct, back, axis=eqn.params["axis"]))
 
 
 @transpose("concatenate")

@@ -48,6 +48,7 @@ from s2s_ad.passes.rotate import rotate
 from s2s_ad.passes.rows import rows
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.passes.slices_first import slices_first
+from s2s_ad.passes.split import split
 from s2s_ad.passes.transpose import grad, vjp
 from s2s_ad.passes.upwards import upwards
 
@@ -117,6 +118,7 @@ def stages(
     summed = Stage(
         "promote", each(promote, preaccumulate, distribute, lookahead, onto, simplify, cse, dce)
     )
+    ends = Stage("split", each(split, simplify, cse, dce))
     apart = (Stage("elements", each(narrow, elements, simplify, cse, dce)),) if kernel else ()
     loops = () if kernel or numpy else (Stage("compilable", each(compilable, simplify, cse, dce)),)
     rooted = (Stage("powers", each(powers, cse)),) if vector else ()
@@ -128,7 +130,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
-        *((lowered, turned, joined, nested, summed) if kernel else (turned, *loops)),
+        *((lowered, turned, joined, nested, summed, ends) if kernel else (turned, *loops)),
         *rooted,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,

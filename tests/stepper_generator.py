@@ -1,8 +1,8 @@
 """Random time steppers over vectors and matrices, with the signature of generator.py.
 
-Slices that are shifted against each other are read and written, whole, in place and row by row;
-buffers are swapped, boundaries set, sums taken along axes and of everything, rows and columns
-stretched over matrices. This is what passes that fuse slices into loops work on.
+Slices that are shifted against each other, or rolled, are read and written, whole, in place and
+row by row; buffers are swapped, boundaries set, sums taken along axes and of everything, rows and
+columns stretched over matrices. This is what passes that fuse slices into loops work on.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ class _Writer:
     def value(self, sizes: Sequence[int], depth: int = 1, row: bool = False) -> str:
         first, second, third = (self.leaf(sizes, row) for _ in range(3))
         if len(sizes) == 2:  # one has two axes, at least
-            first = f"{self.pick('CDB')}[{', '.join(self.pick(SHIFTED[s]) for s in sizes)}]"
+            first = self.rolled(
+                f"{self.pick('CDB')}[{', '.join(self.pick(SHIFTED[s]) for s in sizes)}]", (0, 1)
+            )
         if depth:
             second = f"({self.value(sizes, 0, row)})"
         texts = (
@@ -128,12 +130,19 @@ class _Writer:
         slices = [self.pick(SHIFTED[s]) for s in sizes]
         if len(sizes) == 2:
             stretched = (f"{self.pick('uvb')}[{slices[1]}]", f"w[{slices[0]}][:, None]")
-            return self.pick((f"{self.pick('CDB')}[{', '.join(slices)}]",) * 4 + stretched)
-        options = [f"{self.pick('uvab')}[{slices[0]}]"] * 2
+            matrix = self.rolled(f"{self.pick('CDB')}[{', '.join(slices)}]", (0, 1))
+            return self.pick((matrix,) * 4 + stretched)
+        options = [self.rolled(f"{self.pick('uvab')}[{slices[0]}]", (0,))] * 2
         if row:
             near = self.pick(("i", "i", "i - 1", "(i + 1) % m", "0"))
             options += [f"{self.pick('CDB')}[{near}, {slices[0]}]"] * 3
         return self.pick(options)
+
+    def rolled(self, leaf: str, axes: Sequence[int]) -> str:
+        if self.pick(range(5)):
+            return leaf
+        shift = self.pick((1, -1, 1, -1, 2, -3, "k", "t"))
+        return f"np.roll({leaf}, {shift}, axis={self.pick(axes)})"
 
 
 def random_stepper(pick: Callable[[Sequence], Any]) -> RandomProgram:

@@ -108,7 +108,7 @@ class Extents:
             return None
         if PRIMS[prim].elementwise:
             return self._elementwise(eqn, v.type.ndim - axis)
-        if prim in ("store", "accum", "copy", "cumsum"):
+        if prim in ("store", "accum", "copy", "cumsum", "roll"):
             return self.find(ins[0], axis)
         if prim in ("full", "reshape", "broadcast"):
             return self.scalar(ins[1 + axis])

@@ -88,7 +88,7 @@ def lin(value: Atom | Symbol | int) -> Lin:
 EFFORT, DEPTH = 300, 14
 
 #: Every element of the result is an element of the first operand.
-_SAME_ELEMENTS = frozenset("load transpose expand squeeze reshape broadcast copy".split())
+_SAME_ELEMENTS = frozenset("load transpose expand squeeze reshape broadcast copy roll".split())
 _NEGATED = {"lt": "ge", "ge": "lt", "le": "gt", "gt": "le"}
 
 

@@ -455,6 +455,10 @@ class Expressions:
         index = [ast.Slice() for _ in range(axis)] + [back]
         return py.subscript(py.call("np.cumsum", py.subscript(x, index), **keywords), index)
 
+    def roll(self, eqn: Eqn) -> ast.expr:
+        keywords = {"axis": py.constant(eqn.params["axis"])} if eqn.out.type.ndim > 1 else {}
+        return py.call("np.roll", *self.atoms(eqn.ins), **keywords)
+
     def load(self, eqn: Eqn) -> ast.expr:
         return py.subscript(self.atom(eqn.ins[0]), self.index(eqn, eqn.ins[1:]))
 
@@ -484,5 +488,5 @@ _RULES: dict[str, Callable[[Expressions, Eqn], ast.expr]] = {
     "stop_gradient": _E.identity, "iota": _E.iota, "copy": _E.copy, "dim": _E.dim,
     "transpose": _E.transpose, "reshape": _E.reshape, "expand": _E.expand,
     "squeeze": _E.squeeze, "broadcast": _E.broadcast, "cumsum": _E.cumsum, "load": _E.load,
-    "nonzero": _E.nonzero, "threads": _E.threads,
+    "roll": _E.roll, "nonzero": _E.nonzero, "threads": _E.threads,
 }  # fmt: skip

@@ -19,10 +19,10 @@ from s2s_ad.frontend.errors import (
 )
 from s2s_ad.frontend.iteration import static_items
 from s2s_ad.frontend.linear import matmul
-from s2s_ad.frontend.memory import expanded, extent, transposed
+from s2s_ad.frontend.memory import expanded, extent, read, transposed
 from s2s_ad.frontend.reductions import axis_of, mean, need_array
 from s2s_ad.frontend.registry import FUNCTIONS, handles
-from s2s_ad.frontend.shaping import stack
+from s2s_ad.frontend.shaping import reshape, stack
 from s2s_ad.frontend.subscripts import Slice, flat, get, place, put
 from s2s_ad.frontend.values import View, is_scalar
 from s2s_ad.ir.types import promote
@@ -43,14 +43,21 @@ def take(cx: Context, a: Any, indices: Any, axis: Any = None) -> Any:
 
 @handles(np.roll)
 def roll(cx: Context, a: Any, shift: Any, axis: Any = None) -> Any:
+    """One axis after the other; without `axis`, all elements in a row."""
     x = need_array(cx, a, "np.roll")
-    if axis is None and x.type.ndim != 1:
-        cx.fail(UnsupportedCallError, "np.roll of several axes needs axis=")
-    position = axis_of(cx, 0 if axis is None else axis, x.type.ndim)
-    shift = cx.index(shift)
-    n = extent(cx, x, position)
-    moved = ar.binary(cx, "mod", ar.binary(cx, "sub", iota(cx, n), shift), n)
-    return get(cx, x, [ALL] * position + [moved])
+    if axis is None and x.type.ndim > 1:
+        shape = tuple(extent(cx, x, k) for k in range(x.type.ndim))
+        return reshape(cx, roll(cx, flat(cx, x), shift), shape)
+    shifts, axes = (
+        [v] if is_scalar(v) else static_items(cx, v) for v in (shift, 0 if axis is None else axis)
+    )
+    if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
+        cx.fail(ShapeError, f"np.roll by {len(shifts)} shifts along {len(axes)} axes")
+    count = max(len(shifts), len(axes))
+    for step, along in zip(shifts * (count // len(shifts)), axes * (count // len(axes))):
+        position = axis_of(cx, along, x.type.ndim)
+        x = cx.fresh(cx.emit("roll", read(cx, x), cx.index(step), axis=position))
+    return x
 
 
 @handles(np.round, method="round")

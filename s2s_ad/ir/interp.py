@@ -251,6 +251,7 @@ _RULES |= {
     "broadcast": _broadcast,
     "concatenate": lambda eqn, *xs: np.concatenate(xs, eqn.params["axis"]),
     "stack": lambda eqn, *xs: np.stack(xs, eqn.params["axis"]),
+    "roll": lambda eqn, x, shift: np.roll(x, shift, eqn.params["axis"]),
     "sum": _reducer(np.sum), "prod": _reducer(np.prod),
     "reduce_max": _reducer(np.max), "reduce_min": _reducer(np.min),
     "any": _reducer(np.any), "all": _reducer(np.all),

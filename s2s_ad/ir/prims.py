@@ -205,6 +205,7 @@ _register("expand", "shape", _expand)  # x {axes}: new extents 1 at these axes o
 _register("squeeze", "shape", _squeeze)  # x {axes}
 _register("broadcast", "shape", _broadcast)  # x, *extents {axes}
 _register("concatenate", "shape", _concatenate)  # *xs {axis}
+_register("roll", "shape", lambda ins, p, r: (ins[0].type,))  # x, shift {axis}: np.roll
 _register("stack", "shape", _stack)  # *xs {axis}; scalars stack to a vector with axis=0
 
 

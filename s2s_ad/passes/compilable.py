@@ -4,8 +4,8 @@
                                             →     … load u, i … load k, i … accum g1 … yield … }
 
 These are sums at places that an array gives (`np.add.at`), reductions other than sums along one of
-several axes or with `keepdims`, and `math`'s functions of arrays. The array level is for reading,
-but may be compiled as well; kernels have loops throughout.
+several axes or with `keepdims`, `np.roll`, and `math`'s functions of arrays. The array level is for
+reading, but may be compiled as well; kernels have loops throughout.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def _region(region: Region, made: dict[Atom, Atom]) -> Region:
 def _compiles(eqn: Eqn) -> bool:
     if eqn.prim == "accum":
         return "a" not in split_spec(eqn.params["spec"])
+    if eqn.prim == "roll":
+        return False
     if eqn.prim in _OF_NUMBERS:
         return not eqn.out.type.is_array
     if PRIMS[eqn.prim].kind != "reduce":

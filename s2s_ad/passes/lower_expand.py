@@ -124,7 +124,7 @@ def _is_computed(eqn: Eqn | None) -> bool:
     if eqn is None:
         return False
     return PRIMS[eqn.prim].elementwise or eqn.prim in (
-        "load", "transpose", "squeeze", "broadcast", "full", "iota",
+        "load", "transpose", "squeeze", "broadcast", "roll", "full", "iota",
     )  # fmt: skip
 
 

@@ -19,6 +19,17 @@ def wrap(index: Lin, extent: Lin, facts: Facts) -> Lin:
     return lin(Op("wrap", index, extent))
 
 
+def rolled(index: Lin, shift: Lin, extent: Lin) -> Lin:
+    """Where element `index` of `np.roll(x, shift)` is in x. `i - 1` is wrapped, `i - 2` may be
+    further away than the extent."""
+    if not shift.is_const:
+        shift = lin(Op("mod", shift, lin(Op("max", extent, lin(1)))))
+    elif abs(shift.const) != 1:
+        return lin(Op("mod", index - shift, extent)) if shift.const else index
+    from_end = extent if shift.is_const and shift.const < 0 else lin(0)
+    return lin(Op("wrap", index - shift - from_end, extent))
+
+
 def at_most(value: Lin, bound: Lin, facts: Facts) -> Lin:
     return value if facts.at_least(bound - value, 0) else lin(Op("min", value, bound))
 

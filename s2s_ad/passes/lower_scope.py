@@ -11,7 +11,7 @@ from s2s_ad.ir.build import Builder, i64
 from s2s_ad.ir.core import NO_PARAMS, Atom, Eqn, Var
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import Axis
-from s2s_ad.passes.lower_index import not_below, wrap
+from s2s_ad.passes.lower_index import not_below, rolled, wrap
 from s2s_ad.passes.lower_values import Values
 
 Index = tuple[Lin, ...]
@@ -170,8 +170,10 @@ class Scope:
     def _operation(self, op: Op) -> Atom:
         a, b = self.atom(op.left), self.atom(op.right)
         if op.name == "wrap":
-            negative = self.emit("lt", (a, i64(0)))
-            return self.emit("select", (negative, self._int("add", a, b), a))
+            negative, total = self.emit("lt", (a, i64(0))), op.left + op.right
+            shorter = len(total.terms) < len(op.left.terms)  # i + 1 - n of n
+            inside = self.atom(total) if shorter else self._int("add", a, b)
+            return self.emit("select", (negative, inside, a))
         names = {"min": "minimum", "max": "maximum"}
         return self._int(names.get(op.name, op.name), a, b)
 
@@ -226,7 +228,7 @@ class Scope:
         return self.element(source, self._through(eqn, index))
 
     def _through(self, eqn: Eqn, index: Index) -> Index:
-        """The operand's subscript behind a subscript of a transpose, expand, squeeze, broadcast."""
+        """The operand's subscript behind a subscript of a transpose, roll, expand, …"""
         source, axes = eqn.ins[0], eqn.params.get("axes", ())
         if eqn.prim == "transpose":
             inner = [lin(0)] * len(index)
@@ -238,6 +240,10 @@ class Scope:
         if eqn.prim == "squeeze":
             rest = iter(index)
             return tuple(lin(0) if a in axes else next(rest) for a in range(source.type.ndim))
+        if eqn.prim == "roll":
+            axis, extent = eqn.params["axis"], self.values.extent(source, eqn.params["axis"])
+            inside = rolled(index[axis], lin(eqn.ins[1]), extent)
+            return (*index[:axis], inside, *index[axis + 1 :])
         return self._fit(source, tuple(index[a] for a in axes))
 
     def broadcast(self, x: Atom, index: Index) -> Atom:

@@ -15,7 +15,7 @@ from s2s_ad.passes.lower_expand import EXACT
 from s2s_ad.passes.lower_index import slice_range
 
 #: Primitives whose elements are found by arithmetic on subscripts alone.
-VIEWS = frozenset("load transpose expand squeeze broadcast".split())
+VIEWS = frozenset("load transpose expand squeeze broadcast roll".split())
 #: Arrays that NumPy makes in one call; an element of one is known without making it.
 FILLS = frozenset("full iota".split())
 REDUCTIONS = frozenset("sum prod reduce_max reduce_min any all argmax argmin".split())
@@ -227,7 +227,7 @@ class Values:
             return self.atom_key(eqn.ins[1 + axis])
         if eqn.prim in ("empty", "iota"):
             return self.atom_key(eqn.ins[axis])
-        if eqn.prim in ("store", "accum", "copy", "cumsum"):
+        if eqn.prim in ("store", "accum", "copy", "cumsum", "roll"):
             return self.key(eqn.ins[0], axis)
         if eqn.prim in ("transpose", "expand", "squeeze"):
             return self.key(eqn.ins[0], source_axis(eqn, axis))

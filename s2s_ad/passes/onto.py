@@ -10,7 +10,7 @@
 Cotangents are sums that grow: each use of a variable adds to its cotangent, and a write clears what
 was added so far. That an array is not needed any more is told by its uses; that it has memory of
 its own, by what made it: a loop, a branch, a write or a product. A sum of elementwise expressions,
-which become one loop, stays one.
+which become one loop, stays one; so does one with an array that is rolled (`np.roll`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from s2s_ad.ir.core import (
     eqn_uses,
     region_uses,
 )
+from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import split_spec
 from s2s_ad.ops import same_shape
 
@@ -49,7 +50,7 @@ def onto(func: Func) -> Func:
 def _region(region: Region, uses: Mapping[Var, int], own: set[Var]) -> Region:
     """`own` are the arrays with memory of their own that are made here: those that a loop carries,
     for a start."""
-    b, made, last = Builder(), {}, _last_uses(region)
+    b, made, last, rolled = Builder(), {}, _last_uses(region), _last_rolls(region)
     for position, eqn in enumerate(region.eqns):
         is_loop = eqn.prim in ("for", "while")
         inner = [_region(r, uses, {*r.params} if is_loop else set()) for r in eqn.regions]
@@ -59,7 +60,7 @@ def _region(region: Region, uses: Mapping[Var, int], own: set[Var]) -> Region:
             if cleared is not None:
                 b.eqns.remove(cleared)
                 new = eqn.with_(prim="store", ins=(cleared.ins[0], *eqn.ins[1:]))
-            ends = {a for a in eqn.ins if a in own and last[a] == position}
+            ends = {a for a in eqn.ins if a in own and last[a] == position > rolled.get(a, -1)}
             new = _added(b, new, ends)
         b.append(new)
         if new.prim in _MADE:
@@ -78,6 +79,20 @@ def _last_uses(region: Region) -> dict[Atom, int]:
         if is_view(eqn):
             viewed = eqn.ins[0]
             last[viewed] = max(last[viewed], last.get(eqn.out, position) + 1)
+    return last
+
+
+def _last_rolls(region: Region) -> dict[Atom, int]:
+    """The position of what rolls each array last, or an expression of it. Sums with that become
+    one loop, which reads the array all over: it is not written to in between."""
+    last: dict[Atom, int] = {}
+    inside: dict[Atom, set[Atom]] = {}
+    for position, eqn in enumerate(region.eqns):
+        if len(eqn.outs) == 1 and (PRIMS[eqn.prim].elementwise or eqn.prim == "roll"):
+            arrays = {a for a in eqn.ins if a.type.is_array}
+            inside[eqn.out] = arrays.union(*(inside.get(a, ()) for a in arrays))
+            if eqn.prim == "roll":
+                last.update(dict.fromkeys(inside[eqn.out], position))
     return last
 
 

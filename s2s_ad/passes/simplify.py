@@ -383,7 +383,7 @@ def _dims(eqn: Eqn, defs: Definitions) -> Atom | Eqn | None:
     if source is None:
         return None
     axis = eqn.params["axis"]
-    if source.prim in ("store", "accum", "copy", "cumsum"):
+    if source.prim in ("store", "accum", "copy", "cumsum", "roll"):
         return eqn.with_(ins=source.ins[:1])
     if source.prim in ("full", "reshape"):
         return source.ins[1 + axis]

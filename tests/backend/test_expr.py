@@ -159,7 +159,9 @@ func f(x: f64[n], A: f64[n, m], k: i64[p], c: bool[n]) {
   o48: f64[n, n] = cholesky s1
   o49: f64[n, n] = solve o48, A {lower=True, transposed=True}
   o50: f64[n] = solve s1, x {lower=False, transposed=False}
-  return o1, o2, o3, o4, o5, o6, o7, o8, o9, o10, o11, o12, o13, o14, o15, o16, o17, o18, o19, o20, o21, o22, o23, o24, o25, o26, o27, o28, o29, o30, o31, o32, o33, o34, o35, o36, o37, o38, o39, o40, o41, o42, o43, o44, o45, o46, o47, o48, o49, o50
+  o51: f64[n, m] = roll A, -2: i64 {axis=1}
+  o52: f64[n] = roll x, 1: i64 {axis=0}
+  return o1, o2, o3, o4, o5, o6, o7, o8, o9, o10, o11, o12, o13, o14, o15, o16, o17, o18, o19, o20, o21, o22, o23, o24, o25, o26, o27, o28, o29, o30, o31, o32, o33, o34, o35, o36, o37, o38, o39, o40, o41, o42, o43, o44, o45, o46, o47, o48, o49, o50, o51, o52
 }
 """  # noqa: E501
 

@@ -138,6 +138,7 @@ CASES: dict[str, tuple] = {
     "extents": (errors.ShapeError, "x", [Type("f64", (3,))], "return «x + np.zeros(4)"),
     "too many indices": (errors.ShapeError, "x", [X], "return «x[0, 1]"),
     "array into element": (errors.ShapeError, "x, A", [X, A], "«x[0] = A\nreturn x"),
+    "shifts": (errors.ShapeError, "A", [A], "return «np.roll(A, (1, 2, 3), axis=(0, 1))"),
     "rank of axis": (errors.ShapeError, "x", [X], "return «np.sum(x, axis=1)"),
     "alias of two": (
         errors.AliasError,

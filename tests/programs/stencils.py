@@ -1,4 +1,4 @@
-"""Stencils over time: Jacobi by slice assignments, Gauss-Seidel in place."""
+"""Stencils over time: Jacobi by slice assignments, Gauss-Seidel in place, periodic by np.roll."""
 
 import numpy as np
 
@@ -49,7 +49,34 @@ def nonlinear_gauss_seidel(A, c, steps):
             A[i] = A[i] + c * A[i - 1] * A[i + 1] * A[i]
 
 
+def torus(phi, momentum, dt, steps):
+    """A field with self-interaction, leapfrog, whose neighbours are found by np.roll."""
+    for _ in range(steps):
+        phi += dt * momentum
+        near = np.roll(phi, 1, axis=0) + np.roll(phi, -1, axis=0)
+        near += np.roll(phi, 1, axis=1) + np.roll(phi, -1, axis=1)
+        momentum += dt * (near - 4.0 * phi - phi**3)
+
+
+def ring(u, steps):
+    for t in range(steps):
+        slope = np.roll(u, -2) - 8.0 * np.roll(u, -1) + 8.0 * np.roll(u, 1) - np.roll(u, 2)
+        u = u + 0.02 * u * slope + 0.01 * np.roll(u * u, t)
+    return u
+
+
 PROGRAMS = (
+    Program(
+        torus,
+        (
+            ("3 steps", (normal(4, 20), normal(4, 20, seed=1), 0.1, 3)),
+            ("one row", (normal(1, 3), normal(1, 3, seed=1), 0.1, 2)),
+            ("one column", (normal(3, 1), normal(3, 1, seed=1), 0.1, 2)),
+            ("no step", (normal(2, 3), normal(2, 3, seed=1), 0.1, 0)),
+        ),
+        outputs=("phi", "momentum"),
+    ),
+    Program(ring, (("3 steps", (normal(25), 3)), ("a point", (normal(1), 3)))),
     Program(
         jacobi_2d,
         (
