@@ -1,8 +1,8 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower) ─ upwards ─ (rows ─ interchange) ─ (compilable) ─ (powers)
-             ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower) ─ upwards ─ (rows ─ interchange ─ split ─ promote) ─ (compilable)
+             ─ (powers) ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -130,7 +130,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
-        *((lowered, turned, joined, nested, summed, ends) if kernel else (turned, *loops)),
+        *((lowered, turned, joined, nested, ends, summed) if kernel else (turned, *loops)),
         *rooted,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,

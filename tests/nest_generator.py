@@ -1,10 +1,10 @@
 """Random loop nests over the rows and columns of matrices, with the signature of generator.py.
 
 Elements are read and written by row and by column, over rectangles and triangles, some where
-another iteration was; a third loop may go along both, and some are left early. Numbers are carried
-by the inner loop, by the outer one or by both: they are summed up, replaced, or used as they were
-an iteration ago. These are what passes that move loops around look for, and what analyses of
-subscripts tell apart.
+another iteration was, some at edges only; a third loop may go along both, and some are left early.
+Numbers are carried by the inner loop, by the outer one or by both: they are summed up, replaced, or
+used as they were an iteration ago. These are what passes that move loops around look for, and what
+analyses of subscripts tell apart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from tests.generator import HEAD, LITERALS, MARK, RandomProgram
 
 ARRAYS = ("C, z = 0.5 * B.T, 0.4 * b", "C, z = np.zeros((n, n)), np.zeros(n)")
 #: Subscripts besides the index of a loop. Some of them count from the end.
-ELSEWHERE = ("{0} - 1", "n - 1 - {0}", "{0} // 2", "({0} + 1) % n", "idx[{0}]", "-1", "{0} - 2")
+ELSEWHERE = (
+    "{0} - 1",
+    "n - 1 - {0}",
+    "{0} // 2",
+    "({0} + 1) % n",
+    "({0} - 1) % n",
+    "idx[{0}]",
+    "-1",
+    "{0} - 2",
+)
 RANGES = ("range(n)", "range(n)", "range(1, n)", "range(n - 1, -1, -1)", "range(n - 1)")
 PARTS = ("range({0})", "range({0} + 1)", "range({0}, n)", "range({0} + 1, n)")
 
@@ -79,7 +88,7 @@ class _Writer:
                 f"a[{self.at(self.pick('ij'))}] += {value}",
                 f"z[{self.at(self.pick('ij'))}] {self.pick(('=', '+='))} {value}",
             ))  # fmt: skip
-            if self.pick((False,) * 5 + (True,)):
+            if self.pick((False,) * 3 + (True,)):
                 self.write(2, f"if {self.condition(outer, inner)}:")
                 line = "    " + line
             self.write(2, line)
@@ -92,7 +101,9 @@ class _Writer:
 
     def condition(self, outer: str, inner: str) -> str:
         number = f"{MARK}{self.leaf((outer, inner))} > {self.pick(LITERALS)})"
-        return self.pick((number, number, f"({outer} + {inner}) % 3 == 1"))
+        edges = ("{} == 0 or {} == n - 1", "{} > 1", "{} < n - 2", "n - {} != 3", "{} != 0 != {}")
+        edge = self.pick(edges).replace("{}", self.pick((inner, inner, outer)))
+        return self.pick((number, number, edge, edge, f"({outer} + {inner}) % 3 == 1"))
 
     def along(self, end: str) -> None:
         """A third loop, over a row of one matrix and a column of another."""

@@ -37,6 +37,27 @@ def guarded(x, k, n):
     return s
 
 
+def between(x, k, n):
+    """What is not at an end has neighbours."""
+    m = len(x)
+    s = 0.0
+    for i in range(m):
+        if i == 0 or i == m - 1:
+            s += x[i]
+        elif i != k:
+            s += x[i - 1] * x[i + 1]
+    return s
+
+
+def beyond(x, k, n):
+    """That an index is not the last but one says nothing of the last."""
+    s = 0.0
+    for i in range(len(x)):
+        if i != len(x) - 2:
+            s += x[i + n] if n < 1 or i != k else x[i + 2]
+    return s
+
+
 def negative(x, k, n):
     """Both ends of a range that counts down over zero."""
     s = 0.0
@@ -117,6 +138,8 @@ def raises_first(x, k, n):
 VECTOR = (
     reads,
     guarded,
+    between,
+    beyond,
     negative,
     until,
     prefix,
@@ -282,6 +305,11 @@ def test_without_checks() -> None:
     assert "IndexError" in jvp(inner).source(1.0, X, 0, 5, level="kernel")
     outer = jvp(grad(scalar_of(reads)), boundscheck=False)
     assert "IndexError" not in outer.source(1.0, X, 0, 5, level="kernel")
+
+
+def test_what_has_neighbours_is_not_checked() -> None:
+    assert "IndexError" not in grad(between).source(X, 0, 5, level="kernel")
+    assert "IndexError" in grad(beyond).source(X, 0, 5, level="kernel")
 
 
 def test_checks_are_made_once() -> None:

@@ -147,39 +147,44 @@ class Facts:
 
     def assume(self, condition: Atom, holds: bool = True) -> None:
         """Learn what follows from a condition that holds, or does not."""
-        for fact in self.implied(condition, holds):
+        for fact in self.implied(condition, holds, search=True):
             self.learn(fact)
 
-    def implied(self, condition: Atom, holds: bool = True) -> list[Lin]:
-        """Sums that are not negative where `condition` is True (or False)."""
+    def implied(self, condition: Atom, holds: bool = True, search: bool = False) -> list[Lin]:
+        """Sums that are not negative where `condition` is True (or False). With `search`, proofs
+        are tried: what is not above a limit, and not at it, is below."""
         eqn = self.defs.get(condition) if isinstance(condition, Var) else None
         if eqn is None or eqn.outs[0].type != BOOL:
             return []
         if eqn.prim == "not":
-            return self.implied(eqn.ins[0], not holds)
+            return self.implied(eqn.ins[0], not holds, search)
         if eqn.prim == ("and" if holds else "or"):
-            return [f for a in eqn.ins for f in self.implied(a, holds)]
+            return [f for a in eqn.ins for f in self.implied(a, holds, search)]
         if eqn.prim == "if":
-            return self._implied_by_if(eqn, condition, holds)
+            return self._implied_by_if(eqn, condition, holds, search)
         if not eqn.ins or any(a.type != I64 for a in eqn.ins):
             return []
-        if eqn.prim == ("eq" if holds else "ne"):
+        if eqn.prim in ("eq", "ne"):
             difference = lin(eqn.ins[0]) - lin(eqn.ins[1])
-            return [difference, difference * -1]
+            ways = [difference, difference * -1]
+            if holds == (eqn.prim == "eq"):
+                return ways
+            return [d - 1 for d in ways if search and self.at_least(d)]
         if eqn.prim not in _NEGATED:
             return []
         prim = eqn.prim if holds else _NEGATED[eqn.prim]
         a, b = map(lin, eqn.ins)
         return [{"lt": b - a - 1, "le": b - a, "gt": a - b - 1, "ge": a - b}[prim]]
 
-    def _implied_by_if(self, eqn: Eqn, out: Atom, holds: bool) -> list[Lin]:
+    def _implied_by_if(self, eqn: Eqn, out: Atom, holds: bool, search: bool) -> list[Lin]:
         """`a and b` where `b` is evaluated only if it must be: a branch that gives the opposite
         was not taken."""
         results = [r.results[eqn.outs.index(out)] for r in eqn.regions]
         for k, taken in enumerate((True, False)):
             other = results[1 - k]
             if isinstance(other, Lit) and other.value != holds:
-                return self.implied(eqn.ins[0], taken) + self.implied(results[k], holds)
+                found = self.implied(eqn.ins[0], taken, search)
+                return found + self.implied(results[k], holds, search)
         return []
 
     # -- definitions

@@ -23,6 +23,10 @@ before it; index arithmetic proves it (analysis/instances.py).
 
 The coefficients of four iterations are products. Where these leave the range in which they have all
 digits, or are large, the chain goes step by step.
+
+The adjoint of a stencil, which adds to several places of an array, leaves things behind and has no
+chain: no number goes from one iteration to the next. What it reads of arrays that it writes comes
+first, and functions that several of the loops need.
 """
 
 from __future__ import annotations
@@ -31,9 +35,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 from s2s_ad.analysis.independence import BufferAccesses
 from s2s_ad.analysis.instances import Instances
+from s2s_ad.analysis.powers import parts
 from s2s_ad.analysis.sharing import WRITES
 from s2s_ad.analysis.totals import Total
 from s2s_ad.analysis.vectors import is_function, is_simple, is_vector
@@ -52,12 +58,23 @@ from s2s_ad.ir.core import (
     substitute,
 )
 from s2s_ad.ir.types import I64, Type
-from s2s_ad.passes.pieces import PIECE, Piece, is_plain, is_short, iteration, piece_at, trips
+from s2s_ad.passes.pieces import (
+    PIECE,
+    Piece,
+    is_plain,
+    is_short,
+    iteration,
+    iteration_before,
+    piece_at,
+    trips,
+)
 from s2s_ad.passes.steps import RANGE, STEPS, Steps, index_of, several_steps
 
 #: How many numbers may be carried; a loop that is known to have fewer iterations stays; so does one
 #: that leaves more things behind.
 MOST, FEWEST, LEFT = 2, 32, 16
+#: How long it may take what is computed in several loops.
+_LONG = 5
 
 
 def lookahead(func: Func) -> Func:
@@ -110,7 +127,8 @@ class _Group:
 @dataclass(frozen=True, eq=False)
 class _Plan:
     """A loop's `chain`, which makes the next values of the `seeds`, by place, and reads whatever of
-    the `arrays` that are written; the groups of what is left behind; and four iterations."""
+    the `arrays` that are written; the groups of what is left behind; and four iterations, or one
+    where there are no seeds."""
 
     loop: Eqn
     seeds: dict[int, Var]
@@ -129,7 +147,7 @@ def _plan(loop: Eqn) -> _Plan | None:
     if loop.role != ADJOINT or not is_plain(loop) or is_short(loop, FEWEST):
         return None
     (body,) = loop.regions
-    if any(e.regions or is_function(e) or not is_simple(e) for e in body.eqns):
+    if any(e.regions or not is_simple(e) for e in body.eqns):
         return None
     if any(e.prim == "dim" for e in body.eqns):  # of a version: extents stand before loops
         return None
@@ -137,13 +155,57 @@ def _plan(loop: Eqn) -> _Plan | None:
     if carried is None:
         return None
     seeds, arrays, totals = carried
+    if any(map(is_function, body.eqns)) if seeds else not _is_stencil(body, arrays):
+        return None
     chain = _chain(body, seeds, arrays)
     groups = _groups(body, chain, arrays, totals)
+    if groups is not None and not seeds:
+        chain = _chain(body, seeds, arrays, _shared(groups, body))
+        groups = _groups(body, chain, arrays, totals)
     if groups is None or not all(is_vector(_as_region(g, body)) for g in groups):
         return None
-    passed = dict.fromkeys(v for g in groups for v in g.passed)
-    steps = several_steps(loop, seeds, chain, list(passed))
+    passed = list(dict.fromkeys(v for g in groups for v in g.passed))
+    if not seeds:
+        return _Plan(loop, seeds, arrays, chain, groups, _one_step(chain, passed))
+    steps = several_steps(loop, seeds, chain, passed)
     return None if steps is None else _Plan(loop, seeds, arrays, chain, groups, steps)
+
+
+def _one_step(
+    chain: Sequence[Eqn], passed: Sequence[Var], results: Mapping[int, Atom] = MappingProxyType({})
+) -> Steps:
+    return Steps([], [], [*chain], [{v: v for v in passed}], {**results})
+
+
+def _shared(groups: Sequence[_Group], body: Region) -> list[Eqn]:
+    """What takes long to compute, and what more than one group would: it is kept instead."""
+    often = Counter(e for g in groups for e in g.eqns if e.outs[0].type.is_float)
+    made = _numbers(body)
+    inside: dict[Eqn, set[Eqn]] = {}
+    for eqn in often:  # in the order of the body
+        known = (inside.get(made.get(a), set()) for a in eqn.ins)  # type: ignore[arg-type]
+        inside[eqn] = {eqn}.union(*known)
+    return [e for e, n in often.items() if n > 1 and sum(map(_time, inside[e])) > _LONG]
+
+
+def _time(eqn: Eqn) -> int:
+    """How long a number takes, a sum or a load being 1."""
+    return 20 if is_function(eqn) else 5 if {eqn.prim, *parts(eqn)} & {"div", "sqrt"} else 1
+
+
+def _is_stencil(body: Region, arrays: Mapping[int, BufferAccesses]) -> bool:
+    """True where an array is written at places that follow one another in the loop. Whether rows
+    that differ otherwise are the same ones LLVM asks before the loop."""
+    varying = {body.params[0]}
+    for eqn in body.eqns:
+        if not varying.isdisjoint(eqn.ins):
+            varying.update(eqn.outs)
+    for accesses in arrays.values():
+        writes = [e for e in accesses.eqns if e.prim in WRITES]
+        places = {tuple(a for a in e.ins[2:] if a in varying) for e in writes}
+        if len(places) > 1:
+            return True
+    return False
 
 
 _Carried = tuple[dict[int, Var], dict[int, BufferAccesses], dict[int, list[Eqn]]]
@@ -170,7 +232,7 @@ def _carried(body: Region) -> _Carried | None:
         else:
             seeds[k] = param
     kinds = {p.type.dtype for p in seeds.values()}
-    fits = 1 <= len(seeds) <= MOST and len(kinds) == 1 and kinds <= {*RANGE}
+    fits = len(seeds) <= MOST and len(kinds) <= 1 and kinds <= {*RANGE}
     return (seeds, arrays, totals) if fits else None
 
 
@@ -183,10 +245,15 @@ def _total(param: Var, result: Atom, uses: Counter[Var], made: dict[Var, Eqn]) -
     return total.path if free else []
 
 
-def _chain(body: Region, seeds: Iterable[int], arrays: Mapping[int, BufferAccesses]) -> list[Eqn]:
-    """What makes the next seeds, and all that is read of arrays that are written."""
+def _chain(
+    body: Region,
+    seeds: Iterable[int],
+    arrays: Mapping[int, BufferAccesses],
+    shared: Iterable[Eqn] = (),
+) -> list[Eqn]:
+    """What makes the next seeds, what is shared, and all that is read of arrays written here."""
     made = _numbers(body)
-    found = {e for a in arrays.values() for e in a.eqns if e.prim == "load"}
+    found = {e for a in arrays.values() for e in a.eqns if e.prim == "load"} | {*shared}
     wanted = [body.results[k] for k in seeds] + [a for e in found for a in e.ins]
     while wanted:
         eqn = made.get(wanted.pop())
@@ -365,17 +432,19 @@ class _Emitter:
         """The loop that takes STEPS iterations at once, and the one that takes those that are left:
         what they make of the state, and of the rooms."""
         plan = self.plan
+        single = _one_step(plan.chain, plan.passed, {k: self.body.results[k] for k in plan.seeds})
+        if not plan.seeds:
+            bounds = i64(0), piece.count, i64(1)
+            return self._turn(b, piece, bounds, single, state, rooms) if rooms else (state, rooms)
         rest = b.emit("mod", piece.count, i64(STEPS), name="rest")
         if self.up:
             whole = b.emit("sub", piece.count, rest, name="whole")
-            bounds = (i64(0), whole, i64(STEPS)), (whole, piece.count, i64(1))
+            turns = (i64(0), whole, i64(STEPS)), (whole, piece.count, i64(1))
         else:
             top, left = b.emit("sub", piece.count, i64(STEPS)), b.emit("sub", rest, i64(1))
-            bounds = (top, left, i64(-STEPS)), (left, i64(-1), i64(-1))
-        own = {k: self.body.results[k] for k in plan.seeds}
-        single = Steps([], [], plan.chain, [{v: v for v in plan.passed}], own)
-        for bound, steps in zip(bounds, (plan.steps, single)):
-            state, rooms = self._turn(b, piece, bound, steps, state, rooms)
+            turns = (top, left, i64(-STEPS)), (left, i64(-1), i64(-1))
+        for bounds, steps in zip(turns, (plan.steps, single)):
+            state, rooms = self._turn(b, piece, bounds, steps, state, rooms)
         return state, rooms
 
     def _turn(
@@ -391,7 +460,7 @@ class _Emitter:
             inside.eqns.insert(
                 0, Eqn((at,), "maximum", (counter, i64(0)), NO_PARAMS, (), b.loc, b.role)
             )
-        inside.eqns += steps.eqns
+        inside.eqns += iteration_before(b, self.loop, piece, steps.eqns, at)
         own = [Var(r.name, r.type) for r in rooms]
         kept: list[Atom] = list(own)
         for n, values in enumerate(steps.kept):
@@ -416,7 +485,8 @@ class _Emitter:
             v: inside.emit("load", values[v], at, spec="i", name=v.name) for v in group.passed
         }
         made = _as_region(group, self.body)
-        inside.eqns += substitute(Region((), made.eqns, ()), loaded).eqns
+        eqns = iteration_before(b, self.loop, piece, made.eqns, at)
+        inside.eqns += substitute(Region((), eqns, ()), loaded).eqns
         results = [loaded.get(r, r) for r in made.results]
         ins = (i64(0), piece.count, i64(1), *(state[k] for k in group.slots))
         region = Region((at, *made.params[1:]), tuple(inside.eqns), tuple(results))

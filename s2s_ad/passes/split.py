@@ -13,6 +13,7 @@
 So are the elements of `np.roll(x, 1)` found, and those of a boundary that a loop asks for. Which
 iterations decide otherwise is known when compiling: a number of them from either end. In between
 the condition is constant, and memory is read in order: such loops are vectorised, others are not.
+What is left of a loop of the reverse sweep may become one later (lookahead.py).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from s2s_ad.analysis.integers import Facts, Lin, Op, lin
 from s2s_ad.analysis.vectors import is_vector
 from s2s_ad.ir.build import Builder, boolean, i64
 from s2s_ad.ir.core import (
+    ADJOINT,
     PARALLEL,
     Atom,
     Eqn,
@@ -41,6 +43,8 @@ from s2s_ad.ir.types import I64
 
 #: The most iterations that stand apart at one end, and the most equations of an iteration.
 MOST, LONGEST = 8, 150
+#: A parameter of loops of that few iterations, which are not worth another look.
+EDGE = "edge"
 
 
 def split(func: Func) -> Func:
@@ -80,11 +84,11 @@ def _found(loop: Eqn, facts: Facts) -> _Middle | None:
     if loop.prim != "for" or loop.ins[2] != i64(1) or loop.params.keys() & {"exit", PARALLEL}:
         return None
     (body,) = loop.regions
-    if len(body.eqns) > LONGEST or any(e.prim in ("for", "while") for e in body.eqns):
+    if len(body.eqns) > LONGEST or any(e.prim in ("for", "while") for e in walk(body)):
         return None
     loops = _Loop(loop, facts)
     found = {e.out: m for e in walk(body) if (m := loops.decided(e)) is not None}
-    if not found or loops.is_short() or not is_vector(body):
+    if not found or loops.is_short() or not (loop.role == ADJOINT or is_vector(body)):
         return None
     head, tail = (max(m[k] for m in found.values()) for k in (1, 2))
     known = {v: value for v, (value, _, _) in found.items()}
@@ -189,7 +193,8 @@ def _write(b: Builder, loop: Eqn, middle: _Middle, facts: Facts) -> None:
         fresh = tuple(Var(v.name, v.type) for v in loop.outs)
         outs = loop.outs if part == len(parts) else fresh
         ins = (first, last, i64(1), *carried)
-        b.append(loop.with_(ins=ins, outs=outs, regions=(clone(region),)))
+        params = {} if region is not body else {EDGE: True}
+        b.append(loop.with_(ins=ins, outs=outs, regions=(clone(region),), params=params))
         carried = outs
 
 
@@ -208,11 +213,12 @@ def _from_zero(
     see that it is not counted from the end."""
     index, turn = body.params[0], Var(body.params[0].name, I64)
     inner = Builder(b.loc, b.role)
-    moved: dict[Var, Atom] = dict(known)
+    moved: dict[Var, Atom] = {}
     for v in (index, *(e.out for e in body.eqns if len(e.outs) == 1 and e.out.type == I64)):
         offset = facts.expand(lin(v)) - lin(index)
         if offset.is_const:
             moved[v] = _plus(inner, turn, offset.const + low)
+    moved |= {v: moved.get(a, a) if isinstance(a, Var) else a for v, a in known.items()}
     eqns = (*inner.eqns, *substitute(Region((), body.eqns, ()), moved).eqns)
     results = substitute(Region((), (), body.results), moved).results
     return i64(0), b.emit("sub", high, i64(low)), Region((turn, *body.params[1:]), eqns, results)

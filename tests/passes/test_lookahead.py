@@ -1,4 +1,5 @@
-"""Recurrences with constant coefficients are followed four iterations at a time."""
+"""Recurrences with constant coefficients are followed four iterations at a time, and what they, or
+stencils, leave in arrays is left by loops of its own."""
 
 from __future__ import annotations
 
@@ -100,8 +101,7 @@ def test_golden(golden, n: int, c: float) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def changed(changes: dict[str, str]) -> Func:
-    before = BEFORE
+def changed(changes: dict[str, str], before: str = BEFORE) -> Func:
     for old, new in changes.items():
         assert old in before
         before = before.replace(old, new)
@@ -186,6 +186,110 @@ def test_derivatives(checked, n: int) -> None:
     args = inputs(n)
     derivatives.check(args)
     assert "rest = count % 4" in derivatives.grad.source(*args, level="kernel")
+
+
+#: The adjoint of a stencil: no number goes from one iteration to the next. Two of the loops would
+#: need the same function.
+STENCIL = """
+func f(a: f64[n], b: f64[n], x: f64[n], stop: i64) {
+  a: f64[n], b: f64[n], s: f64 = for 1: i64, stop, 1: i64, a, b, 0.0: f64 {
+    (i: i64, a: f64[n], b: f64[n], s: f64)
+    t: f64 = load a, i {spec='i'}
+    a: f64[n] = store a, 0.0: f64, i {spec='i'} adjoint
+    u: f64 = load x, i {spec='i'}
+    e: f64 = exp u
+    v: f64 = mul t, e adjoint
+    s: f64 = add s, v adjoint
+    j: i64 = sub i, 1: i64
+    b: f64[n] = accum b, v, j {spec='i'} adjoint
+    w: f64 = mul v, 2.0: f64 adjoint
+    b: f64[n] = accum b, w, i {spec='i'} adjoint
+    yield a, b, s
+  } adjoint
+  return a, b, s
+}
+"""
+
+STENCIL_STAYS = {
+    "the program's own sums": {"accum b, v, j {spec='i'} adjoint": "accum b, v, j {spec='i'}"}
+    | {"accum b, w, i {spec='i'} adjoint": "accum b, w, i {spec='i'}"},
+    "one place": {"accum b, v, j": "accum b, v, i"},
+    "what is left is read later": {"load x, i": "load b, i", "sub i, 1": "add i, 1"},
+    "a place that is not known": {"sub i, 1: i64": "mul i, i"},
+    "the program's own loop": {"} adjoint\n  return": "}\n  return"},
+}
+
+
+@pytest.mark.parametrize("n", [3, FEWEST + 1, FEWEST + 2, PIECE + 3, 2 * PIECE + 40])
+def test_golden_of_a_stencil(golden, n: int) -> None:
+    func, rng = parse(STENCIL), np.random.default_rng(n)
+    after = verify(lookahead(func))
+    text = STENCIL.lstrip() + "\n=== after lookahead\n\n" + show(after)
+    golden("ir", "lookahead_stencil.txt", text)
+    args = *rng.normal(size=(3, n)), n - 1
+    for a, b in zip(evaluate(after, args), evaluate(func, args), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("why", STENCIL_STAYS)
+def test_a_stencil_stays(why: str) -> None:
+    func = changed(STENCIL_STAYS[why], STENCIL)
+    assert show(lookahead(func)) == show(func)
+
+
+def diffusion(u, c, k):
+    """Between fixed ends, element by element; what flows depends on where."""
+    n = u.shape[0]
+    for _ in range(3):
+        v = np.empty(n)
+        for i in range(n):
+            if i == 0 or i == n - 1:
+                v[i] = 0.5 * u[i]
+            else:
+                v[i] = u[i] + k * np.exp(c[i]) * (u[i - 1] - 2.0 * u[i] + u[i + 1])
+        u = v
+    return np.sum(u * u)
+
+
+def ring(u, k):
+    n, m = u.shape
+    v = np.empty((n, m))
+    for _ in range(2):
+        for i in range(n):
+            for j in range(m):
+                near = u[(i - 1) % n, j] + u[(i + 1) % n, j]
+                near += u[i, (j - 1) % m] * u[i, (j + 2) % m]
+                v[i, j] = u[i, j] + k * near
+        u, v = v, u
+    return np.sum(u * u)
+
+
+def backwards(u, v):
+    for i in range(u.shape[0] - 3, 1, -1):
+        v[i] += u[i - 2] * u[i + 2] + np.sin(u[i])
+    return np.sum(v)
+
+
+STENCILS = {
+    "diffusion": (diffusion, lambda n: (RNG.random(n), RNG.random(n), 0.2)),
+    "ring": (ring, lambda n: (RNG.random((3, n)), 0.2)),
+    "backwards": (backwards, lambda n: (RNG.random(n), RNG.random(n))),
+}
+
+
+@pytest.fixture(scope="module", params=STENCILS)
+def stencils(request):
+    f, inputs = STENCILS[request.param]
+    return Derivatives(f), inputs
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, FEWEST + 4, PIECE + 7])
+def test_stencils(stencils, n: int) -> None:
+    derivatives, inputs = stencils
+    args = inputs(n)
+    derivatives.check(args)
+    if n > 1:
+        assert "count = min(" in derivatives.grad.source(*args, level="kernel")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -78,6 +78,7 @@ CASES = {
     "k: i64 = sub i, 2: i64\n    " + REMAINDER: 2,
     "k: i64 = add i, 3: i64\n    " + REMAINDER: 2,
     "k: i64 = sub 0: i64, i\n    " + REMAINDER: 1,
+    "b: bool = lt i, 3: i64\n    " + REMAINDER.replace("mod k", "mod i"): 2,
     "c: bool = lt i, m": 1,
     "k: i64 = mul i, 2: i64\n    c: bool = lt k, 3: i64": 1,
     "c: bool = lt i, 9: i64": 1,
