@@ -1,6 +1,7 @@
 """Rules for array primitives, and the transposes of everything linear."""
 
 from s2s_ad.ops import (
+    DISTINCT,
     FIRST_TOUCH,
     I64,
     Builder,
@@ -306,7 +307,9 @@ def _flip(x):
 
 @transpose("load")
 def _load_t(t, eqn, ct):
-    t.accumulate(eqn.ins[0], ct, eqn.ins[1:], eqn.params["spec"])
+    spec, places = eqn.params["spec"], eqn.ins[1:]
+    distinct = "a" in split_spec(spec) and _is_each_once(t, places)
+    t.accumulate(eqn.ins[0], ct, places, spec, **({DISTINCT: True} if distinct else {}))
 
 
 @transpose("accum")
@@ -337,14 +340,14 @@ def _read_back(t, eqn, ct, overwrites=False):
     value, spec = eqn.ins[1], eqn.params["spec"]
     indices = [t.value(a).atom for a in eqn.ins[2:]]
     read = apply("load", ct, *indices, spec=spec)
-    if overwrites and "a" in split_spec(spec) and not _writes_once(t, eqn):
+    if overwrites and "a" in split_spec(spec) and not _is_each_once(t, eqn.ins[2:]):
         read = _last_writer(t, eqn, read, indices)
     return unbroadcast(read, value.type.shape)
 
 
-def _writes_once(t, eqn):
+def _is_each_once(t, places):
     """True where the index arrays certainly name each place once, as those of a diagonal do."""
-    arrays = [a for a in eqn.ins[2:] if a.type.is_array]
+    arrays = [a for a in places if a.type.is_array]
     first = arrays[0].type.shape
     alike = all(a is arrays[0] or known_equal(a.type.shape[0], first[0]) for a in arrays)
     return len(first) == 1 and alike and any(map(t.is_distinct, arrays))

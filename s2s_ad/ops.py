@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from s2s_ad.ir.build import Builder, boolean, i64, number
-from s2s_ad.ir.core import FIRST_TOUCH, TANGENT, Atom, Lit, Var
+from s2s_ad.ir.core import DISTINCT, FIRST_TOUCH, TANGENT, Atom, Lit, Var
 from s2s_ad.ir.subscript import is_full, split_spec
 from s2s_ad.ir.types import I64, Type, known_equal
 
 #: What rules may use of the language; they import nothing else.
 LANGUAGE = (
-    I64, FIRST_TOUCH, Builder, Lit, Var, i64, is_full, known_equal, number, split_spec,
+    DISTINCT, FIRST_TOUCH, I64, Builder, Lit, Var, i64, is_full, known_equal, number, split_spec,
 )  # fmt: skip
 
 

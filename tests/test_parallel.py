@@ -259,3 +259,25 @@ def test_a_module_of_its_own(tmp_path, monkeypatch) -> None:
     exec(compile(text, str(out), "exec"), names)
     x = programs.X
     np.testing.assert_allclose(names["loss_grad"](x), np.sin(x) + x * np.cos(x), rtol=1e-13)
+
+
+def torus(u, k):
+    """Neighbours by remainders, whose loops are done in pieces and with their ends apart."""
+    n, m = u.shape
+    v = np.empty((n, m))
+    for i in range(n):
+        for j in range(m):
+            v[i, j] = u[i, j] + k * u[(i - 1) % n, j] * u[i, (j + 1) % m]
+    return np.sum(v * v) + np.sum(np.roll(u, 1, axis=1) * v)
+
+
+def test_ends_and_pieces_do_not_hide_the_work() -> None:
+    """That an inner loop goes over a row is seen before the outer one."""
+    u = np.random.default_rng(3).uniform(0.5, 1.5, (40, 50))
+    text = grad(torus, parallel=True).source(u, 0.1, level="kernel")
+    assert "low in range" in text and "min(1, " in text
+    thresholds = re.findall(r"^ +if (\w+) > \d+:", text, re.MULTILINE)
+    assert set(thresholds) == {"work"} and len(thresholds) >= 2
+    with backwards():
+        found = grad(torus, parallel=True, jit=False, level="kernel")(u, 0.1)
+    np.testing.assert_allclose(found, grad(torus, jit=False)(u, 0.1), rtol=1e-12)

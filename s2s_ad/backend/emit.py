@@ -35,6 +35,7 @@ from s2s_ad.backend.unaliased import names_alone
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
     DENIED,
+    DISTINCT,
     NO_PARAMS,
     PARALLEL,
     PROVED,
@@ -227,7 +228,7 @@ class _Printer:
 
     def accum(self, eqn: Eqn) -> list[ast.stmt]:
         value = self.ex.broadcastable(eqn.ins[1], eqn)
-        if "a" in split_spec(eqn.params["spec"]):
+        if "a" in split_spec(eqn.params["spec"]) and not eqn.params.get(DISTINCT):
             index = [_slice_call(i) for i in self.ex.index(eqn, eqn.ins[2:])]
             where = index[0] if len(index) == 1 else py.tuple_(index)
             add = py.call("np.add.at", self.ex.atom(eqn.ins[0]), where, value)

@@ -40,9 +40,14 @@ ANY_ORDER = "any_order"
 FIRST = "first"
 #: A parameter of a tangent's `store`: nothing has read or written the place before, and it is zero.
 FIRST_TOUCH = "first_touch"
+
+#: A parameter of sums at the places of index arrays, which name no place twice.
+DISTINCT = "distinct"
 #: A parameter of `for`: the user has WISHED for a loop whose iterations run at the same time
 #: (prange), or it is PROVED that they may, or not proved (passes/parallel.py): the wish is DENIED.
 PARALLEL, WISHED, PROVED, DENIED = "parallel", "wished", "proved", "denied"
+#: A parameter of `for`: these are the few first or last iterations of a loop (passes/split.py).
+EDGE = "edge"
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
 
 

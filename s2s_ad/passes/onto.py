@@ -22,6 +22,7 @@ from s2s_ad.analysis.sharing import is_view
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import (
     ADJOINT,
+    DISTINCT,
     TANGENT,
     Atom,
     Eqn,
@@ -59,7 +60,8 @@ def _region(region: Region, uses: Mapping[Var, int], own: set[Var]) -> Region:
             cleared = _cleared(eqn, made, uses)
             if cleared is not None:
                 b.eqns.remove(cleared)
-                new = eqn.with_(prim="store", ins=(cleared.ins[0], *eqn.ins[1:]))
+                place = {"spec": eqn.params["spec"]}
+                new = eqn.with_(prim="store", ins=(cleared.ins[0], *eqn.ins[1:]), params=place)
             ends = {a for a in eqn.ins if a in own and last[a] == position > rolled.get(a, -1)}
             new = _added(b, new, ends)
         b.append(new)
@@ -99,7 +101,9 @@ def _last_rolls(region: Region) -> dict[Atom, int]:
 def _cleared(eqn: Eqn, made: Mapping[Var, Eqn], uses: Mapping[Var, int]) -> Eqn | None:
     """What cleared the place that `eqn` adds to, and did nothing else."""
     write = made.get(eqn.ins[0]) if eqn.prim == "accum" and uses[eqn.ins[0]] == 1 else None
-    if write is None or write.prim != "store" or "a" in split_spec(eqn.params["spec"]):
+    if write is None or write.prim != "store":
+        return None
+    if "a" in split_spec(eqn.params["spec"]) and not eqn.params.get(DISTINCT):
         return None
     same = write.params["spec"] == eqn.params["spec"] and write.ins[2:] == eqn.ins[2:]
     zero = isinstance(write.ins[1], Lit) and write.ins[1].value == 0

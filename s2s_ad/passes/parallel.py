@@ -41,6 +41,7 @@ from s2s_ad.analysis.integers import Facts, Lin, lin
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import (
     DENIED,
+    EDGE,
     NO_PARAMS,
     PARALLEL,
     PROVED,
@@ -57,6 +58,7 @@ from s2s_ad.ir.core import (
 )
 from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.types import I64, UNKNOWN, Type
+from s2s_ad.passes.pieces import PIECE
 from s2s_ad.passes.tape import trip_count
 
 #: A loop goes to several threads if it takes so many operations at least: some 30 microseconds
@@ -67,6 +69,8 @@ WORTH = 1_500_000
 _WRITTEN, _READ, _QUOTIENT, _FUNCTION = 6, 2, 16, 64
 #: The least iterations of an inner loop whose number is not known beforehand.
 _SOME = 8
+#: The steps of loops that go over all from their first index to their last: their own, or pieces.
+_STEPS = tuple(i64(step) for step in (1, -1, PIECE, -PIECE))
 _COSTS = {
     "dim": 0,
     "load": _READ,
@@ -262,15 +266,17 @@ class _Run:
         known before the loop, and how many operations that is each time."""
         work, cost, region = self.trips, 1, self.body
         while True:
-            here = max(sum(map(_cost, region.eqns)), 1)
-            loops = [e for e in region.eqns if e.prim == "for"]
+            loops = _loops(region)
             if not loops:
-                return work, cost * here
-            loop = max(loops, key=lambda e: sum(map(_cost, e.regions[0].eqns)))
+                return work, cost * max(_total(region), 1)
+            loop = max(loops, key=lambda e: _total(e.regions[0]))
             (start, stop, step), region = loop.ins[:3], loop.regions[0]
-            down = step == i64(-1)
+            down = step in (i64(-1), i64(-PIECE))
             count = self.integer((lin(stop) - lin(start)) * (-1 if down else 1), "work")
-            if count is None or step not in (i64(1), i64(-1)):
+            if step in (i64(PIECE), i64(-PIECE)):  # in pieces: all of its loops go over all
+                inner = (e for piece in _loops(region) for e in piece.regions[0].eqns)
+                region = Region((), tuple(inner), ())
+            if count is None or step not in _STEPS:
                 cost *= _SOME
             elif isinstance(count, Lit):
                 cost *= max(count.value, 1)
@@ -492,6 +498,22 @@ def _sizes(b: Builder, slot: _Slot) -> list[Atom]:
     for extent in slot.extents:
         size = b.emit("mul", size, extent, name="size")
     return [b.emit("maximum", size, i64(1), name="size")]
+
+
+def _loops(region: Region) -> list[Eqn]:
+    """The loops of a region, also those of the dearer branch of an `if`, but for those that do the
+    ends of others."""
+    found = []
+    for eqn in region.eqns:
+        if eqn.prim == "for" and EDGE not in eqn.params:
+            found.append(eqn)
+        elif eqn.prim == "if":
+            found += _loops(max(eqn.regions, key=lambda r: len(list(walk(r)))))
+    return found
+
+
+def _total(region: Region) -> int:
+    return sum(map(_cost, region.eqns))
 
 
 def _cost(eqn: Eqn) -> int:

@@ -403,12 +403,15 @@ class Context:
         """Add to the cotangent of a linear operand."""
         self._reverse._add(a, ct.atom)
 
-    def accumulate(self, a: Var, ct: Value, indices: Sequence[Atom], spec: str) -> None:
-        """Add to a part of the cotangent of a linear array."""
+    def accumulate(
+        self, a: Var, ct: Value, indices: Sequence[Atom], spec: str, **params: bool
+    ) -> None:
+        """Add to a part of the cotangent of a linear array; `params` of the sum."""
         ats = [self._reverse.lookup(i) for i in indices]
         frame = self._reverse.frame
         whole = frame.ct[a] if a in frame.ct else self._reverse._zero(a)
-        out = self.b.emit("accum", whole, ct.atom, *ats, spec=spec, name=bar(a), type=a.type)
+        params |= {"spec": spec}
+        out = self.b.emit("accum", whole, ct.atom, *ats, name=bar(a), type=a.type, **params)
         frame.ct[a] = out
 
 

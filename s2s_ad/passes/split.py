@@ -27,6 +27,7 @@ from s2s_ad.analysis.vectors import is_vector
 from s2s_ad.ir.build import Builder, boolean, i64
 from s2s_ad.ir.core import (
     ADJOINT,
+    EDGE,
     PARALLEL,
     Atom,
     Eqn,
@@ -43,8 +44,6 @@ from s2s_ad.ir.types import I64
 
 #: The most iterations that stand apart at one end, and the most equations of an iteration.
 MOST, LONGEST = 8, 150
-#: A parameter of loops of that few iterations, which are not worth another look.
-EDGE = "edge"
 
 
 def split(func: Func) -> Func:

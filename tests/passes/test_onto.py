@@ -47,6 +47,11 @@ STAYS = {
         "  h: f64[n] = sub g, u adjoint",
         "  r: f64[n] = load g, -1: i64 {spec='::_'} adjoint\n  h: f64[n] = sub g, r adjoint",
     ),
+    "it is rolled later, in an expression": (
+        "  h: f64[n] = sub g, u adjoint\n  e: f64[n] = add x, u adjoint",
+        "  r: f64[n] = mul g, 2.0: f64 adjoint\n  h: f64[n] = sub g, u adjoint\n"
+        "  s: f64[n] = roll r, 1: i64 {axis=0} adjoint\n  e: f64[n] = add x, s adjoint",
+    ),
     "memory of the caller's": ("sub g, u", "sub x, u"),
     "an expression, to be one loop with the sum": ("sub g, u", "sub u, x"),
 }
@@ -99,6 +104,43 @@ def test_places_that_are_cleared(why: str) -> None:
     func = parse(text)
     assert "g.1: f64[n] = store" in show(onto(func))
     agree(func, onto(func))
+
+
+CLEARED = """
+func f(x: f64[n], v: f64[m], k: i64[m]) {
+  z: f64[n] = copy x
+  y: f64[n] = store z, 1.0: f64, 0: i64 {spec='i'} adjoint
+  c: f64[n] = store y, 0.0: f64, k {spec='a'} adjoint
+  g: f64[n] = accum c, v, k {spec='a', distinct=True} adjoint
+  return g
+}
+"""
+
+
+@pytest.mark.parametrize("distinct", [True, False])
+def test_index_arrays_that_name_no_place_twice(distinct: bool) -> None:
+    func = parse(CLEARED if distinct else CLEARED.replace(", distinct=True", ""))
+    after = verify(onto(func))
+    assert [e.prim for e in after.body.eqns].count("accum") == 1 - distinct
+    args = np.arange(5.0), np.array([0.5, 2.0, 3.0]), np.array([3, 0, 4])
+    np.testing.assert_array_equal(evaluate(after, args)[0], evaluate(func, args)[0])
+
+
+def masked(x, y, s):
+    """What a mask chooses is chosen once: its cotangent is written, not added to by np.add.at."""
+    m = y > 0.0
+    x[m] = np.sin(x[m]) * y[m] + s
+    d = np.arange(x.shape[0] - 1)
+    return np.sum(x * x) + np.sum(x[d] * x[d + 1] * y[d])
+
+
+def test_masks() -> None:
+    args = np.array([0.4, -0.3, 0.8, 0.2]), np.array([1.2, -0.5, 0.3, -2.0]), 0.7
+    for options in ({}, {"jit": False}, {"level": "array"}):
+        Derivatives(masked, wrt=(0, 1, 2), **options).check(args)
+    text = grad(masked, wrt=(0, 1, 2)).source(*args)
+    assert "x_bar[where] = " in text and "y_bar[where] += " in text
+    assert text.count("np.add.at") == 1  # at d + 1, of which nothing is known
 
 
 def rewritten(x, a, n):
