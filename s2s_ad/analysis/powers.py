@@ -29,7 +29,9 @@ def halves(eqn: Eqn) -> int | None:
 
     Example: of `pow x, 2: i64` None, of `pow x, 2.0: f64` 4, of `pow x, 0.3: f64` None.
     """
-    if eqn.prim != "pow" or not isinstance(eqn.ins[1], Lit) or not eqn.ins[0].type.is_float:
+    if eqn.prim != "pow" or not isinstance(eqn.ins[1], Lit):
+        return None
+    if eqn.ins[0].type.dtype not in ("f64", "f32"):
         return None
     exponent = float(eqn.ins[1].value)
     if exponent in (0.0, 1.0) or is_product(eqn) or not (2.0 * exponent).is_integer():

@@ -278,7 +278,8 @@ class Expressions:
     def power(self, eqn: Eqn) -> ast.expr:
         base, exponent = eqn.ins
         left, right = self.operands(eqn)
-        if isinstance(exponent, Lit) and exponent.value < 0 and base.type.is_float:
+        real = base.type.dtype in ("f64", "f32")
+        if real and isinstance(exponent, Lit) and exponent.value < 0:
             # numba raises ZeroDivisionError for 0.0 ** -2, and gives inf for 0.0 ** -2.0.
             exponent = Lit(float(exponent.value), base.type.scalar)
             right = literal(exponent)

@@ -64,8 +64,8 @@ from s2s_ad.passes.pieces import (
     is_plain,
     is_short,
     iteration,
-    iteration_before,
     piece_at,
+    shifted_back,
     trips,
 )
 from s2s_ad.passes.steps import RANGE, STEPS, Steps, index_of, several_steps
@@ -181,8 +181,8 @@ def _shared(groups: Sequence[_Group], body: Region) -> list[Eqn]:
     """What takes long to compute, and what more than one group would: it is kept instead."""
     often = Counter(e for g in groups for e in g.eqns if e.outs[0].type.is_float)
     made = _numbers(body)
-    inside: dict[Eqn, set[Eqn]] = {}
-    for eqn in often:  # in the order of the body
+    inside: dict[Eqn, set[Eqn]] = {}  # of each, all that computes it
+    for eqn in often:  # what an equation takes comes before it
         known = (inside.get(made.get(a), set()) for a in eqn.ins)  # type: ignore[arg-type]
         inside[eqn] = {eqn}.union(*known)
     return [e for e, n in often.items() if n > 1 and sum(map(_time, inside[e])) > _LONG]
@@ -460,7 +460,7 @@ class _Emitter:
             inside.eqns.insert(
                 0, Eqn((at,), "maximum", (counter, i64(0)), NO_PARAMS, (), b.loc, b.role)
             )
-        inside.eqns += iteration_before(b, self.loop, piece, steps.eqns, at)
+        inside.eqns += shifted_back(b, self.loop, piece, steps.eqns, at)
         own = [Var(r.name, r.type) for r in rooms]
         kept: list[Atom] = list(own)
         for n, values in enumerate(steps.kept):
@@ -485,7 +485,7 @@ class _Emitter:
             v: inside.emit("load", values[v], at, spec="i", name=v.name) for v in group.passed
         }
         made = _as_region(group, self.body)
-        eqns = iteration_before(b, self.loop, piece, made.eqns, at)
+        eqns = shifted_back(b, self.loop, piece, made.eqns, at)
         inside.eqns += substitute(Region((), eqns, ()), loaded).eqns
         results = [loaded.get(r, r) for r in made.results]
         ins = (i64(0), piece.count, i64(1), *(state[k] for k in group.slots))

@@ -221,12 +221,12 @@ def iteration(b: Builder, body: Region, piece: Piece) -> tuple[Builder, Var]:
     return inside, at
 
 
-def iteration_before(
+def shifted_back(
     b: Builder, loop: Eqn, piece: Piece, eqns: Sequence[Eqn], at: Var
 ) -> tuple[Eqn, ...]:
-    """`eqns` of an iteration, with what is computed from the index by subtraction counted from an
-    earlier one: of `x[begin - 1 + at]` LLVM sees no more than of the piece that it is not counted
-    from the end, and is told."""
+    """`eqns` of the iteration `at` of a piece, in which `i - 1` is `before + at`. That `before`,
+    which is `begin - 1`, is not negative LLVM is told, as it is of `begin`: it does not see it of
+    `begin + at - 1`."""
     lowest, index = loop.ins[0], loop.regions[0].params[0]
     if loop.ins[2] != i64(1):  # counts down to above `stop`
         lowest = i64(loop.ins[1].value + 1) if isinstance(loop.ins[1], Lit) else loop.ins[1]
@@ -235,8 +235,9 @@ def iteration_before(
         less = eqn.ins[1] if eqn.prim == "sub" and eqn.ins[0] is index else None
         known = isinstance(less, Lit) and isinstance(lowest, Lit)
         if known and 0 <= less.value <= lowest.value:
-            first = b.emit("maximum", b.emit("sub", piece.begin, less), i64(0))
-            eqn = eqn.with_(prim="add", ins=(first, at))
+            before = b.emit("sub", piece.begin, less)
+            before = b.emit("maximum", before, i64(0), name="before")
+            eqn = eqn.with_(prim="add", ins=(before, at))
         out.append(eqn)
     return tuple(out)
 

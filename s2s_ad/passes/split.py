@@ -1,7 +1,7 @@
 """Loops do their first and last iterations apart where only these differ.
 
-    y = for 0, n, 1, y0 { (i, y)           a = for 0, 1, 1, y0 { … as before … }
-      k = sub i, 1                         r = sub n, 0
+    y = for 0, n, 1, y0 { (i, y)           m = minimum 1, n
+      k = sub i, 1                         a = for 0, m, 1, y0 { … as before … }
       first = lt k, 0                 →    y = for 1, n, 1, a { (i, y)
       last = add k, n                        k = sub i, 1
       at = select first, last, k             t = load x, k
@@ -111,7 +111,7 @@ class _Loop:
         """What an equation gives but for some first and some last iterations, and how many."""
         if eqn.prim == "mod":
             return self._remainder(eqn)
-        if eqn.prim not in _COMPARED or any(a.type != I64 for a in eqn.ins):
+        if eqn.prim not in (*_COMPARED, "eq", "ne") or any(a.type != I64 for a in eqn.ins):
             return None
         difference = self._offset(lin(eqn.ins[0]) - lin(eqn.ins[1]))
         if difference is None:
@@ -157,20 +157,14 @@ class _Loop:
         found = self._offset(lin(eqn.ins[0])) if eqn.out.type == I64 else None
         if found is None or found[0] < 0:
             return None
-        (head, _), (_, tail) = (
-            self._ends(found[1] * -1),
-            self._ends(lin(eqn.ins[1]) - found[1]),
-        )
+        (head, _), (_, tail) = map(self._ends, (found[1] * -1, lin(eqn.ins[1]) - found[1]))
         if head is None or tail is None:
             return None
         return eqn.ins[0], max(head, 0), max(tail, 0)
 
 
 #: Comparisons of an index: whether they hold for the smaller values, and if the limit is one.
-_COMPARED: dict[str, tuple[bool, int]] = {
-    **{"lt": (True, 0), "le": (True, 1), "ge": (False, 0), "gt": (False, 1)},
-    **dict.fromkeys(("eq", "ne"), (True, 0)),
-}
+_COMPARED = {"lt": (True, 0), "le": (True, 1), "ge": (False, 0), "gt": (False, 1)}
 
 
 # --- the parts -----------------------------------------------------------------------------------

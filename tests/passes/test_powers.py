@@ -104,6 +104,20 @@ def test_special_values(compiled, dtype: type) -> None:
         np.testing.assert_array_equal(np.signbit(found[zero]), np.signbit(should[zero]))
 
 
+def turned(x):
+    """Complex powers stay what they are."""
+    z = x + 0.5j * x
+    total = 0.0 * z[0]
+    for i in range(x.shape[0]):
+        total += z[i] ** 0.5 + z[i] ** -2 + z[i] ** 3 + z[i] ** -1.5
+    return total
+
+
+def test_complex_powers() -> None:
+    x = np.array([0.3, 1.2])
+    np.testing.assert_allclose(s2s_ad.differentiate(turned)(x), turned(x), rtol=1e-14)
+
+
 def law(x, y):
     """Forces that go with 1/r², with the root of a density, and a Lennard-Jones potential."""
     s = 0.0
