@@ -346,11 +346,13 @@ def _read_back(t, eqn, ct, overwrites=False):
 
 
 def _is_each_once(t, places):
-    """True where the index arrays certainly name each place once, as those of a diagonal do."""
+    """True where the index arrays certainly name each place once, as those of a diagonal do: one of
+    them does, and none is stretched, which would repeat it."""
     arrays = [a for a in places if a.type.is_array]
     first = arrays[0].type.shape
     alike = all(a is arrays[0] or known_equal(a.type.shape[0], first[0]) for a in arrays)
-    return len(first) == 1 and alike and any(map(t.is_distinct, arrays))
+    flat = all(a.type.ndim == 1 for a in arrays)
+    return flat and alike and any(map(t.is_distinct, arrays))
 
 
 def _last_writer(t, eqn, read, indices):

@@ -9,7 +9,7 @@ import numpy as np
 
 from s2s_ad.frontend import arithmetic as ar
 from s2s_ad.frontend.context import Context
-from s2s_ad.frontend.creation import astype, filled, iota, linspace
+from s2s_ad.frontend.creation import astype, copied, filled, iota, linspace
 from s2s_ad.frontend.elementary import positive, strong, where
 from s2s_ad.frontend.errors import (
     ShapeError,
@@ -53,8 +53,10 @@ def roll(cx: Context, a: Any, shift: Any, axis: Any = None) -> Any:
     )
     if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
         cx.fail(ShapeError, f"np.roll by {len(shifts)} shifts along {len(axes)} axes")
-    count = max(len(shifts), len(axes))
-    for step, along in zip(shifts * (count // len(shifts)), axes * (count // len(axes))):
+    count = len(axes) if len(shifts) == 1 else len(shifts)
+    shifts, axes = (items * count if len(items) == 1 else items for items in (shifts, axes))
+    x = x if count else copied(cx, x)
+    for step, along in zip(shifts, axes):
         position = axis_of(cx, along, x.type.ndim)
         x = cx.fresh(cx.emit("roll", read(cx, x), cx.index(step), axis=position))
     return x

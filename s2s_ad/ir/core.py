@@ -40,7 +40,6 @@ ANY_ORDER = "any_order"
 FIRST = "first"
 #: A parameter of a tangent's `store`: nothing has read or written the place before, and it is zero.
 FIRST_TOUCH = "first_touch"
-
 #: A parameter of sums at the places of index arrays, which name no place twice.
 DISTINCT = "distinct"
 #: A parameter of `for`: the user has WISHED for a loop whose iterations run at the same time

@@ -190,7 +190,7 @@ TEXTS: dict[str, tuple] = {
         "x, A",
         "return (np.roll(x, 2), np.roll(x, -7), np.roll(A, 1, axis=1), np.take(x, [0, 2]),\n"
         "    np.roll(A, 4), np.roll(A, (1, -1), axis=(0, 1)), np.roll(A, 2, (0, -1)),\n"
-        "    np.roll(A, (1, 2)), np.roll(A, 1, axis=(0, 0)),\n"
+        "    np.roll(A, (1, 2)), np.roll(A, 1, axis=(0, 0)), np.roll(A, (), ()),\n"
         "    A.take([1, 0], axis=0), np.round(x), np.tril(A), np.triu(A, 1),\n"
         "    np.polyval([1.0, 2.0, 3.0], x), np.nan_to_num(1 / (x - x[0])))",
         (V, A),

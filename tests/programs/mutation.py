@@ -65,6 +65,18 @@ TABLE: dict[str, tuple] = {
         V,
     ),
     "subtract_at": ("v, i, w", "np.subtract.at(v, i, w[:4] * v[:4])\nreturn v * v", V, IDX, W),
+    # a range beside a grid is stretched: each of its places is named three times
+    "gather_range_and_grid": (
+        "A",
+        "d = np.arange(3)\nreturn A[d, d[:, None] // 2] * A[:3, :3]",
+        A,
+    ),
+    "write_range_and_grid": (
+        "A, B",
+        "d = np.arange(3)\nA[d, d[:, None] // 2] = B[:3, :3]\nreturn A * A",
+        A,
+        A * 0.5 + 1.0,
+    ),
     "add_at_grid": ("v, g, A", "np.add.at(v, g, A[:2, :3] ** 2)\nreturn v * v", V, GRID, A),
     "add_at_rows": ("A, i, v", "np.add.at(A, i, v * A[0])\nreturn A * A", A, ROWS, V),
     "load_apart": ("C, i, j", "return C[i, :, j] * C[0, :, 1]", C, ROWS % 3, ROWS % 2),
