@@ -57,7 +57,7 @@ from numba.extending import lower_builtin, type_callable
 LARGE = 32 * 2**20
 #: How much freed memory stays, and glibc's number of this parameter.
 KEPT, _TRIM_THRESHOLD = 256 * 2**20, -1
-_PAGE = 4096
+_PAGE, _LINE = 4096, 64  # bytes of a page, and of a line of the cache
 _MANY = 2**58  # more elements than fit anywhere
 _MADV_HUGEPAGE = 14
 _WORD, _POINTER = cgutils.intp_t, cgutils.voidptr_t
@@ -149,7 +149,7 @@ def allocated(
                 context.call_conv.return_user_exc(builder, ValueError, (message,))
             context.call_conv.return_user_exc(builder, MemoryError, ("no room for an array",))
     item = context.get_abi_sizeof(context.get_data_type(kind.dtype))
-    align = context.get_preferred_array_alignment(kind.dtype)
+    align = max(_LINE, context.get_preferred_array_alignment(kind.dtype))
     allocate = _allocate(context, builder.module, len(extents))
     given = [_WORD(item), ir.IntType(32)(align), ir.IntType(1)(clear)]
     info = builder.call(allocate, [*extents, *given])
@@ -325,6 +325,8 @@ def _on_stack(
     scalar = context.get_data_type(kind.dtype)
     item, count = context.get_abi_sizeof(scalar), math.prod(extents)
     memory = cgutils.alloca_once(builder, ir.ArrayType(scalar, count))
+    if item * count >= _LINE:
+        memory.align = _LINE  # what is read in vectors crosses no line
     if clear:
         cgutils.memset(builder, memory, _WORD(item * count), 0)
     array = make_array(kind)(context, builder)

@@ -21,6 +21,7 @@ from s2s_ad.backend.memory import (
     LARGE,
     apart,
     keep_freed_memory,
+    local_empty,
     new_empty,
     new_full,
     new_zeros,
@@ -151,6 +152,20 @@ def test_zeros(dtype, n) -> None:
     a = zeros(n, np.ones(1, dtype))
     assert a.shape == (n,) and a.dtype == np.dtype(dtype) and not a.any()
     assert np.array_equal(zeros.py_func(n, a), a)  # uncompiled
+
+
+def test_arrays_begin_with_a_line_of_the_cache() -> None:
+    """On the heap and on the stack: vectors that are read in their order cross no line."""
+
+    @numba.njit
+    def addresses(sizes):
+        found = np.zeros(sizes.size + 1, np.int64)
+        for k, n in enumerate(sizes):
+            found[k] = new_empty(n).ctypes.data
+        found[-1] = local_empty(20).ctypes.data
+        return found
+
+    assert not np.any(addresses(np.array([1, 3, 64, 1000, 10**6])) % 64)
 
 
 @pytest.mark.parametrize("value", [2, 0.5, True, np.float32(1.5), 1j])
