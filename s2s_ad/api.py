@@ -157,9 +157,9 @@ class Derivative:
     def ir(self, *args: Any, after: str | None = None, level: str = "kernel", **kwargs: Any) -> str:
         """The program after a stage of passes, as text: frontend, simplify, jvp or transpose (and
         inside it tape), bounds, optimise, upwards, inplace, parallel; at the kernel level also
-        elements, lower, rows, interchange, promote and buffers, at the array level compilable.
-        docs/architecture.md says what each does. None is the stage that differentiates; OptionError
-        for a name that is not among those of this transformation.
+        elements, lower, rows, interchange, lanes, split, promote and buffers, at the array level
+        compilable. docs/architecture.md says what each does. None is the stage that differentiates;
+        OptionError for a name that is not among those of this transformation.
         """
         after = after or {"primal": "simplify", "jvp": "jvp"}.get(self.mode, "transpose")
         return "\n".join(map(show, self._derived_for(args, kwargs).funcs(level, after)))

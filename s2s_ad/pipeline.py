@@ -1,8 +1,8 @@
 """The list of passes, top to bottom, and what may watch between them.
 
     frontend ─ simplify ─ jvp | transpose ─ bounds ─ optimise
-             ─ (lower) ─ upwards ─ (rows ─ interchange ─ split ─ promote) ─ (compilable)
-             ─ (powers) ─ inplace ─ parallel ─ (buffers) ─ emit
+             ─ (lower) ─ upwards ─ (rows ─ interchange ─ lanes ─ split ─ promote)
+             ─ (compilable) ─ (powers) ─ inplace ─ parallel ─ (buffers) ─ emit
 
 A stage maps functions to functions: one to one, except that `vjp` gives a forward and a backward.
 """
@@ -34,6 +34,7 @@ from s2s_ad.passes.hoist import hoist, hoist_checks
 from s2s_ad.passes.inplace import inplace
 from s2s_ad.passes.interchange import interchange
 from s2s_ad.passes.jvp import jvp
+from s2s_ad.passes.lanes import lanes
 from s2s_ad.passes.lookahead import lookahead
 from s2s_ad.passes.lower import lower
 from s2s_ad.passes.narrow import narrow
@@ -115,6 +116,7 @@ def stages(
     turned = Stage("upwards", each(upwards, simplify, dce))
     joined = Stage("rows", each(rows, cse, repeated, simplify, cse, dce))
     nested = Stage("interchange", each(hoist_checks, changed, simplify, cse, dce))
+    several = Stage("lanes", each(lanes, simplify, cse, dce))
     summed = Stage(
         "promote", each(promote, preaccumulate, distribute, lookahead, onto, simplify, cse, dce)
     )
@@ -130,7 +132,7 @@ def stages(
         *derive[mode],
         Stage("bounds", each(lambda func: bounds(func, checks))),
         Stage("optimise", optimise),
-        *((lowered, turned, joined, nested, ends, summed) if kernel else (turned, *loops)),
+        *((lowered, turned, joined, nested, several, ends, summed) if kernel else (turned, *loops)),
         *rooted,
         Stage("inplace", lambda funcs: (inplace(funcs[0], donated), *map(inplace, funcs[1:]))),
         together,

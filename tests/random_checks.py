@@ -16,6 +16,7 @@ from s2s_ad import differentiate, grad, jvp, vjp
 from s2s_ad.ir.interp import evaluate
 from s2s_ad.passes.simplify import simplify
 from s2s_ad.specialise import Binder, program_of
+from tests.ensemble_generator import random_ensemble
 from tests.generator import RandomProgram, random_program
 from tests.nest_generator import random_nest
 from tests.numerics import (
@@ -200,7 +201,12 @@ def inner(program: RandomProgram) -> None:
     assert_same(args, before)
 
 
-PROGRAMS = {"everything": random_program, "nests": random_nest, "steppers": random_stepper}
+PROGRAMS = {
+    "everything": random_program,
+    "nests": random_nest,
+    "steppers": random_stepper,
+    "ensembles": random_ensemble,
+}
 CHECKS = {
     check.__name__: check for check in (trace, derivatives, some, pieces, compiled, second, inner)
 }

@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from unittest.mock import patch
 
-from s2s_ad.passes import lookahead, pieces, preaccumulate
+from s2s_ad.analysis import ensembles
+from s2s_ad.passes import lanes, lookahead, pieces, preaccumulate
 
-_SMALL = {pieces: {"PIECE": 8}, lookahead: {"PIECE": 8, "FEWEST": 2}, preaccumulate: {"FEWEST": 4}}
+_SMALL = {
+    pieces: {"PIECE": 8},
+    lookahead: {"PIECE": 8, "FEWEST": 2},
+    preaccumulate: {"FEWEST": 4},
+    lanes: {"LANES": 4, "FEWER": 2, "MANY": 8, "LINE": 2},
+    ensembles: {"FEWEST": 2, "SHORTEST": 1, "FAR": 0.0, "TILE": 0.0, "LEAST": 0.0},
+}
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def independent(loop: Eqn, facts: Facts, any_order: bool) -> list[Carried] | Non
     """How `loop` carries each of its values, where its iterations may run at the same time; None
     where that is not proved. `any_order` allows the totals to be added up in another order."""
     step, (body,) = loop.ins[2], loop.regions
-    if loop.params.get("exit") or not isinstance(step, Lit):
+    if loop.params.get("exit") or not (isinstance(step, Lit) or facts.at_least(lin(step), 1)):
         return None
     if any(PRIMS[e.prim].kind == "effect" for e in walk(body)):
         return None  # what is raised or shown comes in order
@@ -142,21 +142,40 @@ class _Loop:
         for place in places:
             if place[axis].kind != "index":
                 return None
-            start = self.facts.expand(lin(place[axis].start))
+            start = self._plain(self.facts.expand(lin(place[axis].start)))
             factor = dict(start.terms).get(self.index, 0)
-            offset = start - lin(self.index) * factor
-            if any(map(self._varies, offset.terms)) or not self.facts.at_least(start, 0):
+            if not self.facts.at_least(start, 0):
                 return None  # a negative one counts from the end
             factors.add(factor)
-            offsets.append(offset)
+            offsets.append(start - lin(self.index) * factor)
         if len(factors) != 1 or 0 in factors:
             return None
+        factor, step = factors.pop(), lin(self.loop.ins[2])
+        if any(self._varies(term) for offset in offsets for term in offset.terms):
+            stride = step * factor
+            return 0 if all(self._is_within(offset, stride) for offset in offsets) else None
+        if not step.is_const:
+            return None
+        stride = abs(factor * step.const)
         differences = [offset - offsets[0] for offset in offsets]
         if not all(d.is_const for d in differences):
             return None
         span = max(d.const for d in differences) - min(d.const for d in differences)
-        stride = abs(factors.pop() * self.loop.ins[2].value)
         return 0 if span < stride else span
+
+    def _plain(self, value: Lin) -> Lin:
+        """`value` with what LLVM is told left out: max(i, 0) is i where i is not negative."""
+        for symbol, coefficient in value.terms:
+            if isinstance(symbol, Op) and symbol.name == "max":
+                for a, b in ((symbol.left, symbol.right), (symbol.right, symbol.left)):
+                    if self.facts.at_least(a - b):
+                        value = value + (a - lin(symbol)) * coefficient
+                        break
+        return value
+
+    def _is_within(self, offset: Lin, stride: Lin) -> bool:
+        """True for the place within a block of `stride` iterations."""
+        return self.facts.at_least(offset) and self.facts.at_least(stride - offset, 1)
 
     def _varies(self, term: tuple[Symbol, int]) -> bool:
         """True for a symbol that may not be the same in all iterations."""

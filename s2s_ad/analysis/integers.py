@@ -139,8 +139,8 @@ class Facts:
         self._add(index, high - lin(index))
 
     def bound_index(self, index: Var, start: Atom, stop: Atom, step: Atom) -> None:
-        """Record that `index` runs over range(start, stop, step), if the step is a literal."""
-        if isinstance(step, Lit) and step.value > 0:
+        """Record that `index` runs over range(start, stop, step), if the step's sign is known."""
+        if self.at_least(lin(step), 1):
             self.bound(index, lin(start), lin(stop) - 1)
         elif isinstance(step, Lit):
             self.bound(index, lin(stop) + 1, lin(start))

@@ -67,7 +67,7 @@ WORTH = 1_500_000
 #: How many additions cost as much, in vectors: memory that is written and read, a quotient or root,
 #: a function like exp.
 _WRITTEN, _READ, _QUOTIENT, _FUNCTION = 6, 2, 16, 64
-#: The least iterations of an inner loop whose number is not known beforehand.
+#: How many iterations an inner loop is taken to have whose number is not known beforehand.
 _SOME = 8
 #: The steps of loops that go over all from their first index to their last: their own, or pieces.
 _STEPS = tuple(i64(step) for step in (1, -1, PIECE, -PIECE))
@@ -114,7 +114,7 @@ class _Pass:
             wished = PARALLEL in eqn.params
             if eqn.prim == "for" and (wished or self.everywhere):
                 carried = independent(eqn, self.facts, wished)
-                if carried is not None and (wished or _is_long(eqn)):
+                if carried is not None and (wished or _is_long(eqn, self.facts)):
                     for how, init, out in zip(carried, eqn.ins[3:], eqn.outs):
                         same.update({out: same.get(init, init)} if how.kind == KEPT else {})
                     slim, carried = _changing(eqn, carried)
@@ -126,10 +126,19 @@ class _Pass:
         return substitute(Region(region.params, tuple(eqns), region.results), same)
 
 
-def _is_long(loop: Eqn) -> bool:
+def _is_long(loop: Eqn, facts: Facts) -> bool:
     """True unless the loop is known to be too short for several threads."""
     count = trip_count(Builder(), *loop.ins[:3])
-    return not isinstance(count, Lit) or count.value >= 16
+    if isinstance(count, Lit):
+        return count.value >= 16
+    most = _most(lin(loop.ins[1]) - lin(loop.ins[0]), facts)
+    return most is None or most * _total(loop.regions[0]) > WORTH
+
+
+def _most(count: Lin, facts: Facts) -> int | None:
+    """As many iterations as there are at most, or a few more, where that is known: a block of lanes
+    has few."""
+    return next((most for most in (64, PIECE) if facts.at_least(count * -1, -most)), None)
 
 
 def _changing(loop: Eqn, carried: Sequence[Carried]) -> tuple[Eqn, list[Carried]]:
@@ -277,7 +286,7 @@ class _Run:
                 inner = (e for piece in _loops(region) for e in piece.regions[0].eqns)
                 region = Region((), tuple(inner), ())
             if count is None or step not in _STEPS:
-                cost *= _SOME
+                cost *= _most(lin(stop) - lin(start), self.facts) or _SOME
             elif isinstance(count, Lit):
                 cost *= max(count.value, 1)
             else:
@@ -519,6 +528,8 @@ def _total(region: Region) -> int:
 def _cost(eqn: Eqn) -> int:
     if eqn.prim == "if":
         return max(sum(map(_cost, r.eqns)) for r in eqn.regions) + 1
+    if eqn.prim == "for":
+        return _SOME * _total(eqn.regions[0])
     if eqn.prim in _FUNCTIONS or (eqn.prim == "pow" and not isinstance(eqn.ins[1], Lit)):
         return _FUNCTION
     return _COSTS.get(eqn.prim, 1)

@@ -360,8 +360,12 @@ def _offsets(eqn: Eqn, defs: Definitions) -> Eqn | None:
 
 
 def _extent_positive(eqn: Eqn, defs: Definitions) -> Atom | None:
-    """max(extent, 0), min(1, …) of extents."""
-    if eqn.prim != "maximum" or eqn.out.type != I64:
+    """max(extent, 0), min(n, n)."""
+    if eqn.prim not in ("maximum", "minimum") or eqn.out.type != I64:
+        return None
+    if eqn.ins[0] == eqn.ins[1]:
+        return eqn.ins[0]
+    if eqn.prim == "minimum":
         return None
     for a, b in (eqn.ins, eqn.ins[::-1]):
         if _is(a, 0) and _definition(b, defs, "dim") is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s2s_ad.analysis.independence import BufferAccesses
+from s2s_ad.analysis.independence import OWN, BufferAccesses, facts_of, independent
 from s2s_ad.ir.text import parse
 from s2s_ad.ir.verify import verify
 
@@ -118,3 +118,46 @@ def test_in_line(name: str) -> None:
 @pytest.mark.parametrize("name", OUT_OF_LINE)
 def test_out_of_line(name: str) -> None:
     assert not accesses(OUT_OF_LINE[name])[0].in_line
+
+
+#: A loop over blocks of SIZE, each with a loop over some COUNT of what is in it.
+BLOCKS = """
+func f(y: f64[n], v: f64, c: bool) {
+  n: i64 = dim y {axis=0}
+  width: i64 = select c, 64: i64, 16: i64
+  y2: f64[n] = for 0: i64, n, SIZE, y { (i: i64, y: f64[n])
+    rest: i64 = sub n, i
+    lanes: i64 = minimum rest, COUNT
+    begin: i64 = maximum i, 0: i64
+    y1: f64[n] = for 0: i64, lanes, 1: i64, y { (k: i64, y: f64[n])
+      at: i64 = add begin, k
+      y: f64[n] = store y, v, at {spec='i'}
+      yield y
+    }
+    yield y1
+  }
+  return y2
+}
+results y"""
+
+
+@pytest.mark.parametrize(
+    "size, count, proved",
+    [
+        ("64: i64", "64: i64", True),
+        ("64: i64", "16: i64", True),
+        ("64: i64", "width", True),
+        ("width", "width", True),
+        ("width", "16: i64", True),
+        ("64: i64", "65: i64", False),
+        ("16: i64", "width", False),
+        ("width", "64: i64", False),
+        ("-64: i64", "64: i64", False),
+    ],
+)
+def test_blocks(size: str, count: str, proved: bool) -> None:
+    """Blocks have elements of their own where they are no larger than the step."""
+    func = verify(parse(BLOCKS.replace("SIZE", size).replace("COUNT", count)))
+    (loop,) = (e for e in func.body.eqns if e.prim == "for")
+    found = independent(loop, facts_of(func), any_order=False)
+    assert ([c.kind for c in found] if found else None) == ([OWN] if proved else None)

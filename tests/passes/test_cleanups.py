@@ -26,7 +26,8 @@ func f(x: f64[n], k: i64) {
   z: f64[?] = full 0.0: f64, n adjoint
   m: i64 = dim z {axis=0}
   p: i64 = maximum m, 0: i64
-  q: i64 = add p, 1: i64
+  least: i64 = minimum p, m
+  q: i64 = add least, 1: i64
   r: i64 = sub q, 1: i64
   s: f64 = sum x {axes=(0,)}
   w: f64[n] = broadcast s, r {axes=()} adjoint
