@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from s2s_ad.api_errors import check_option
 from s2s_ad.ir.core import Func
 from s2s_ad.ir.verify import verify
+from s2s_ad.passes.assured import assured
 from s2s_ad.passes.batch import batch
 from s2s_ad.passes.bounds import bounds
 from s2s_ad.passes.buffers import buffers
@@ -77,6 +78,11 @@ def each(*passes: Callable[[Func], Func]) -> Callable[[Funcs], Funcs]:
     return apply
 
 
+def _decided(func: Func) -> Func:
+    known = assured(func)
+    return func if known is func else dce(simplify(known))
+
+
 def stages(
     mode: str,
     wrt: Sequence[int],
@@ -99,7 +105,7 @@ def stages(
     Subscripts are checked last: what a derivative is differentiated again from still has the marks
     of all of them, and the reverse sweep, which uses the same ones, has none.
     """
-    optimise = each(simplify, cse, dce, contract, hoist, onto)
+    optimise = each(simplify, cse, dce, contract, hoist, _decided, onto)
     kernel = level == "kernel"
     numpy = numpy and not kernel
     checks = ("unseen" if numpy else "all") if boundscheck else "none"

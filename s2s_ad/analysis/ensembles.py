@@ -52,6 +52,8 @@ FEWEST, SHORTEST = 16, 4
 _REPLAYED = ("add", "sub", "mul", "maximum", "minimum")
 #: Cycles, roughly, until a result is there.
 _SUM, _QUOTIENT, _FUNCTION = 4.0, 14.0, 40.0
+#: The part of that which a function takes at least where it is not one of a vector.
+_ONE_BY_ONE = 0.25
 #: Cycles to read an element where those of other lanes are apart (to write it, twice that), and to
 #: copy it into a tile or back; what recurrences have to wait for longer than twice that together.
 FAR, TILE, LEAST = 6.0, 3.0, 4.0
@@ -428,30 +430,44 @@ class _Study:
         return bool(waits) and sum(waits) > 2 * sum(map(self._far, loops)) + LEAST
 
     def _wait(self, loop: Eqn) -> float:
-        """How many cycles an iteration of an inner loop waits for the one before: the longest way
-        to a carried number of which it does more than add to it."""
+        """How many cycles an iteration of an inner loop waits for the one before, and for functions
+        that are computed one by one for it: the longest way to a number that it hands on, other
+        than a sum, if there is one."""
         if _trips(loop, SHORTEST) < SHORTEST:
             return 0
         _, body, results, _ = loop_slots(loop)
-        after: dict[Atom, float] = {}
-        for param in body.params[1:]:
-            if self._kind(param) == VARYING and param.type.is_float:
-                after[param] = 0
-        self._measure(body, after)
-        return max(
-            (after.get(r, 0) for p, r in zip(body.params[1:], results)
-             if p in after and r is not p and not self._is_sum(p, r)),
-            default=0,
-        )  # fmt: skip
+        state = self._state(body)
+        after: dict[Atom, float] = {
+            p: 0.0 for p in body.params[1:] if self._kind(p) == VARYING and p.type.is_float
+        }
+        handed = [r for p, r in zip(body.params[1:], results)
+                  if p in after and r is not p and not self._is_sum(p, r)]  # fmt: skip
+        self._measure(body, after, state)
+        eqns = list(walk(body))
+        handed += [e.ins[1] for e in eqns if e.prim in WRITES and e.outs[0] in state]
+        ways = [after[a] for a in handed if a in after]
+        if not ways:
+            return 0
+        cost = [_latency(e) for e in eqns if e.outs and e.outs[0] in after]
+        return max(ways) + _ONE_BY_ONE * sum(c for c in cost if c > _SUM)
 
-    def _measure(self, region: Region, after: dict[Atom, float]) -> None:
+    def _state(self, body: Region) -> set[Atom]:
+        """All versions of the arrays that an iteration finds numbers in, and leaves others."""
+        eqns = [e for e in walk(body) if e.prim in ("load", *WRITES) and e.ins[0].type.is_float]
+        read = {self.found.root(e.ins[0]) for e in eqns if e.prim == "load"}
+        written = {self.found.root(e.ins[0]) for e in eqns if e.prim != "load"}
+        return {v for v, root in self.roots.items() if root in read & written}
+
+    def _measure(self, region: Region, after: dict[Atom, float], state: set[Atom]) -> None:
         """Note how long after the start of an iteration a number is known that depends on the one
         before."""
         for eqn in region.eqns:
             for inner in eqn.regions:
-                self._measure(inner, after)
+                self._measure(inner, after, state)
             ins = (*eqn.ins, *(a for r in eqn.regions for a in r.results))
             known = [after[a] for a in ins if a in after]
+            if eqn.prim == "load" and eqn.ins[0] in state:
+                known.append(0.0)
             if known:
                 after.update(dict.fromkeys(eqn.outs, max(known) + _latency(eqn)))
 
