@@ -26,8 +26,6 @@ from dataclasses import dataclass
 from s2s_ad.analysis.accesses import Accesses, is_counted
 from s2s_ad.analysis.sharing import is_view
 from s2s_ad.ir.core import (
-    NO_PARAMS,
-    PARALLEL,
     Atom,
     Eqn,
     Func,
@@ -123,8 +121,6 @@ def _loop(eqn: Eqn) -> _Loop | None:
     """`eqn` as a loop over rows that may be moved; None where it is none."""
     if eqn.prim != "for" or eqn.params.get("exit") or has_effect(eqn):
         return None
-    if PARALLEL in eqn.params:
-        return None  # what the user wants in parallel stays what the user sees
     arrays = [a for a in eqn.ins[3:] if _is_array(a)]
     if not is_counted(*eqn.ins[:3]) or len(set(arrays)) < len(arrays):
         return None
@@ -172,8 +168,8 @@ class _Joiner:
     def join(self, k: int, place: int) -> bool:
         """Make one of the loops at `k` and `place`, if that is right and of use."""
         first, second = self.loops[self.eqns[k]], self.loops[self.eqns[place]]
-        if not self.same_bounds(first, second):
-            return False
+        if not self.same_bounds(first, second) or first.eqn.params != second.eqn.params:
+            return False  # what the user wants in parallel is joined with its like only
         if not self.by_rows(first, second):
             return False
         if not (_saves(first, second) or _repeats(first, second)):
@@ -310,7 +306,7 @@ def _one(first: _Loop, second: _Loop) -> Eqn:
     head = substitute(Region((), first.body.eqns, tuple(last)), early)
     tail = substitute(Region((), second.body.eqns, ()), now)
     body = Region(tuple(params), (*head.eqns, *tail.eqns), head.results)
-    return Eqn(tuple(outs), "for", (*b.ins[:3], *inits), NO_PARAMS, (body,), b.loc, b.role)
+    return Eqn(tuple(outs), "for", (*b.ins[:3], *inits), b.params, (body,), b.loc, b.role)
 
 
 # --- smaller arrays ------------------------------------------------------------------------------

@@ -64,6 +64,48 @@ def test_same_values(name) -> None:
         same(before, after, draw(before, n, m, seed))
 
 
+TWO = """
+func f(x: f64[n, m], v: f64) {
+  n: i64 = dim x {axis=0}
+  m: i64 = dim x {axis=1}
+  y: f64[n, m] = empty n, m {dtype='f64'}
+  y: f64[n, m] = for 0: i64, n, 1: i64, y FIRST{ (i: i64, y: f64[n, m])
+    y: f64[n, m] = for 0: i64, m, 1: i64, y { (j: i64, y: f64[n, m])
+      t: f64 = load x, i, j {spec='i,i'}
+      t: f64 = mul t, v
+      y: f64[n, m] = store y, t, i, j {spec='i,i'}
+      yield y
+    }
+    yield y
+  }
+  y: f64[n, m] = for 0: i64, n, 1: i64, y SECOND{ (i: i64, y: f64[n, m])
+    y: f64[n, m] = for 0: i64, m, 1: i64, y { (j: i64, y: f64[n, m])
+      t: f64 = load y, i, j {spec='i,i'}
+      t: f64 = add t, v
+      y: f64[n, m] = store y, t, i, j {spec='i,i'}
+      yield y
+    }
+    yield y
+  }
+  return y
+}
+"""
+WISHED = "{parallel='wished'} "
+
+
+@pytest.mark.parametrize("first", ["", WISHED])
+@pytest.mark.parametrize("second", ["", WISHED])
+def test_what_the_user_wants_in_parallel(first: str, second: str) -> None:
+    """It is joined with its like only, and stays wished for."""
+    before = parse(TWO.replace("FIRST", first).replace("SECOND", second))
+    after = verify(rows(before))
+    assert outer_loops(after) == (1 if first == second else 2)
+    if first == second:
+        (loop,) = (e for e in after.body.eqns if e.prim == "for")
+        assert ("parallel" in loop.params) == bool(first)
+    same(before, after, [np.random.default_rng(0).normal(size=(4, 3)), 2.0])
+
+
 PLACES = ("i, j", "i, j", "j, i", "i, z", "z, i", "j, j", "i, i", "z, z", "b, j", "i, b")
 ARRAYS = ("A", "B", "C")
 
