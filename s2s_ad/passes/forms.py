@@ -81,6 +81,8 @@ class Forms:
             return {k: b.emit("neg", c, name=name) for k, c in self._of(eqn.ins[0]).items()}
         if eqn.prim == "select":
             return self._select(b, eqn)
+        if eqn.prim not in ("mul", "div"):  # a conversion of floats: it rounds
+            return None
         left, right = eqn.ins
         if eqn.prim == "mul" and left not in self.known:
             left, right = right, left

@@ -323,6 +323,25 @@ def test_single_precision() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4)
 
 
+def oscillated(x, v, g):
+    """A state in single precision, moved by numbers in double: each step converts."""
+    a, b = x[0], v[0]
+    for _ in range(100):
+        b -= 0.01 * g * math.sin(a)
+        a += 0.01 * b
+    return a * a
+
+
+def test_mixed_precision() -> None:
+    args = np.full(1, 0.5, np.float32), np.full(1, 0.2, np.float32), 9.8
+    found, expected = (
+        s2s_ad.value_and_grad(oscillated, (0, 1, 2), jit=jit)(*args) for jit in (True, False)
+    )
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    for a, b in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
 @pytest.mark.parametrize("number", range(60))
 def test_random_recurrences(number: int) -> None:
     """The loops that are taken apart give the gradient that the array level has."""
