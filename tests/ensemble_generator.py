@@ -64,10 +64,16 @@ class _Writer:
         along = self.pick(RANGES)
         self.within = j == "j" and along not in ("range(k)", "range(3)")
         self.write(depth, f"for {j} in {along}:")
+        delayed = self.pick((False, False, False, True))
+        if delayed:
+            self.write(depth + 1, self.pick(("late += u", "total -= 0.5 * u", "z[i] += u")))
         for _ in range(self.pick((1, 2, 3))):
             self.write(depth + 1, self.guarded(depth + 1, self.step(j)))
-        if self.pick((False,) * 5 + (True,)):
-            self.write(depth + 1, self.pick(("s, t = t, 0.5 * s", "u, s = s, t", "t = s")))
+        if delayed:
+            self.write(depth + 1, self.pick(("u = s", "u = t", "s, u = u, s")))
+        if self.pick((False, False, True)):
+            moves = ("s, t = t, 0.5 * s", "u, s = s, t", "t = s", "s, t, u = t, u, s", "u = t")
+            self.write(depth + 1, self.pick(moves))
         if depth == 1 and self.pick((False,) * 4 + (True,)):
             self.recurrence(2, "l")
 
@@ -80,6 +86,8 @@ class _Writer:
             f"{name} = np.sin({name} + {value})",
             f"{name} = {value} / (1.5 + {name} * {name})",
             f"total += {value}",
+            f"total += {name}",
+            f"late -= {self.pick('stu')}",
             f"total = max(total, {value})",
             f"late += np.sin({name}) * {value}",
             f"{row} {self.pick(('=', '+='))} {value}",

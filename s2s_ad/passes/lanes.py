@@ -470,14 +470,15 @@ class _Lane:
         self.now.update(segment.begins)
         for eqn in segment.eqns:
             self.equation(eqn)
-        values = [self.value(a) for _, a in segment.ends]
+        values = [self.value(a) for _, a in segment.ends]  # all, before a row is written to
+        terms = [self.value(a) for _, a, _ in segment.terms]
+        sums = [self.value(a) for _, a in segment.sums]
         for (row, _), value in zip(segment.ends, values):
             row.value = self.store(row, value, "i", self.k)
-        for slot, a, position in segment.terms:
-            slot.value = self.store(slot, self.value(a), "i,i", position, self.k)
-        for slot, a in segment.sums:
-            term = self.value(a)
-            slot.value = self.b.emit("add", slot.value, term, name=slot.name, **{ANY_ORDER: True})
+        for (slot, _, position), value in zip(segment.terms, terms):
+            slot.value = self.store(slot, value, "i,i", position, self.k)
+        for (slot, _), value in zip(segment.sums, sums):
+            slot.value = self.b.emit("add", slot.value, value, name=slot.name, **{ANY_ORDER: True})
 
     def store(self, slot: _Slot, value: Atom, spec: str, *places: Atom) -> Var:
         ins = (slot.value, value, *places)

@@ -22,10 +22,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from s2s_ad.analysis.accesses import Accesses, is_counted
 from s2s_ad.analysis.sharing import is_view
 from s2s_ad.ir.core import (
+    PARALLEL,
     Atom,
     Eqn,
     Func,
@@ -168,7 +170,7 @@ class _Joiner:
     def join(self, k: int, place: int) -> bool:
         """Make one of the loops at `k` and `place`, if that is right and of use."""
         first, second = self.loops[self.eqns[k]], self.loops[self.eqns[place]]
-        if not self.same_bounds(first, second) or first.eqn.params != second.eqn.params:
+        if not self.same_bounds(first, second) or _wish(first.eqn) != _wish(second.eqn):
             return False  # what the user wants in parallel is joined with its like only
         if not self.by_rows(first, second):
             return False
@@ -306,7 +308,13 @@ def _one(first: _Loop, second: _Loop) -> Eqn:
     head = substitute(Region((), first.body.eqns, tuple(last)), early)
     tail = substitute(Region((), second.body.eqns, ()), now)
     body = Region(tuple(params), (*head.eqns, *tail.eqns), head.results)
-    return Eqn(tuple(outs), "for", (*b.ins[:3], *inits), b.params, (body,), b.loc, b.role)
+    ins = (*b.ins[:3], *inits)
+    return Eqn(tuple(outs), "for", ins, _wish(b), (body,), b.loc, b.role)
+
+
+def _wish(loop: Eqn) -> Mapping[str, Any]:
+    """What the user has said of a loop."""
+    return {k: v for k, v in loop.params.items() if k == PARALLEL}
 
 
 # --- smaller arrays ------------------------------------------------------------------------------

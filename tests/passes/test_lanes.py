@@ -151,7 +151,21 @@ def stepped(x, a, B):
     return np.sum(B * B)
 
 
-PROGRAMS = (paths, series, trajectories, nested, stepped)
+def shifted(x, a, B):
+    """What is added to a total is a number as an iteration finds it, before it is replaced."""
+    total, other = 0.0, x
+    for i in range(B.shape[1]):
+        s, t, u = a[i], x, 0.5
+        for j in range(B.shape[0]):
+            total += s
+            other -= u
+            s, u = t, s
+            t = np.sin(t + B[j, i])
+        total += t
+    return total * other
+
+
+PROGRAMS = (paths, series, trajectories, nested, stepped, shifted)
 
 
 def arguments(rows: int, columns: int) -> tuple:
