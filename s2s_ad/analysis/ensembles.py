@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from s2s_ad.analysis.accesses import Accesses
@@ -363,18 +363,23 @@ class _Study:
     # -- what is copied
 
     def _tiles(self) -> Iterator[tuple[Var, Tile]]:
-        """Matrices that are accessed at the index and that of an inner loop."""
+        """Matrices that are accessed at the index and that of an inner loop, in each iteration of
+        it. Not in loops within: these may have none, and then the row need not be there."""
         found: dict[Var, list[Eqn]] = {}
+        inner = {e: f for f in self.body.eqns if f.prim == "for" for e in f.regions[0].eqns}
         others: set[Var] = set()
-        for eqn, always in self._accesses(self.body, True):
+        for eqn in walk(self.body):
+            if eqn.prim not in ("load", "dim", *WRITES):
+                continue
             array, kind = self.found.root(eqn.ins[0]), self._kind(eqn.ins[0])
-            if kind in (SAME, SHARED) and eqn.prim != "dim" and always and self._along(eqn):
+            along = eqn in inner and eqn.prim != "dim" and self._along(eqn, inner[eqn]) is not None
+            if kind in (SAME, SHARED) and along:
                 found.setdefault(array, []).append(eqn)  # type: ignore[arg-type]
             elif kind == SHARED:
                 others.add(array)  # type: ignore[arg-type]
         for array, eqns in found.items():
             written = self._kind(array) == SHARED
-            columns = None if array in others else self._columns(eqns)
+            columns = None if array in others else self._columns(eqns, inner)
             if columns is not None:
                 made = self._made(array) if written else None
                 yield array, Tile(array, *columns, tuple(eqns), written, made)
@@ -384,41 +389,32 @@ class _Study:
         eqn = self.facts.defs.get(self.loop.ins[2 + self.body.params.index(array)])  # type: ignore
         return eqn if eqn is not None and eqn.prim in ("empty", "full") else None
 
-    def _accesses(self, region: Region, always: bool) -> Iterator[tuple[Eqn, bool]]:
-        """What takes elements or extents of arrays, and whether all iterations do so."""
-        for eqn in region.eqns:
-            if eqn.prim in ("load", "dim", *WRITES):
-                yield eqn, always
-            for inner in eqn.regions:
-                yield from self._accesses(inner, always and eqn.prim == "for")
-
-    def _along(self, eqn: Eqn) -> tuple[Eqn, int] | None:
-        """The inner loop whose index is the column of an access, but for what is added."""
+    def _along(self, eqn: Eqn, loop: Eqn) -> int | None:
+        """What is added to the index of an inner loop to have the column of an access."""
         operands = eqn.ins[1 if eqn.prim == "load" else 2 :]
         if len(operands) != 2 or operands[0] is not self.body.params[0]:
             return None
-        column = self.facts.expand(lin(operands[1]))
-        for loop in walk(self.body):
-            if loop.prim == "for" and loop.ins[2] in (i64(1), i64(-1)):
-                shift = column - lin(loop.regions[0].params[0])
-                if shift.is_const and self.inside.isdisjoint(loop.ins[:2]):
-                    return loop, shift.const
-        return None
+        if loop.ins[2] not in (i64(1), i64(-1)) or not self.inside.isdisjoint(loop.ins[:2]):
+            return None
+        shift = self.facts.expand(lin(operands[1])) - lin(loop.regions[0].params[0])
+        return shift.const if shift.is_const else None
 
-    def _columns(self, eqns: Sequence[Eqn]) -> tuple[tuple[Atom, int], tuple[Atom, int]] | None:
+    def _columns(
+        self, eqns: Sequence[Eqn], inner: Mapping[Eqn, Eqn]
+    ) -> tuple[tuple[Atom, int], tuple[Atom, int]] | None:
         """The first column, and the one after the last, if all loops go along the same ones."""
-        ends, least, most = [], 0, 0
+        ends, shifts = [], [self._along(e, inner[e]) or 0 for e in eqns]
         for eqn in eqns:
-            loop, shift = self._along(eqn)  # type: ignore[misc]
+            loop = inner[eqn]
             up = loop.ins[2] == i64(1)
             low, high = (loop.ins[:2], (0, 0)) if up else (loop.ins[1::-1], (1, 1))
             ends.append([self.facts.expand(lin(a)) + c for a, c in zip(low, high)])
-            least, most = min(least, shift), max(most, shift)
             first = (low, high)
-        if any(end != ends[0] for end in ends) or not self.facts.at_least(ends[0][0] + least):
-            return None
         (low, high), (c, d) = first
-        return (low, c + least), (high, d + most)
+        c, d = c + min(shifts), d + max(shifts)
+        if any(end != ends[0] for end in ends) or not self.facts.at_least(ends[0][0] + min(shifts)):
+            return None
+        return (low, c), (high, d)
 
     # -- is it worth it?
 

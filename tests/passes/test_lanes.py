@@ -196,6 +196,32 @@ def test_loops(program: Callable) -> None:
         assert "lanes" in value_and_grad(program).source(*args, level="kernel")
 
 
+def rows_now_and_then(x, a, B, k):
+    total = 0.0
+    for i in range(a.shape[0]):
+        v = a[i]
+        for j in range(B.shape[1]):
+            for _ in range(k):
+                v = np.sin(v) * x + B[i, j]
+                B[i, j] = 0.5 * v
+        total += v
+    return total
+
+
+def test_rows_that_nobody_reads_need_not_be_there() -> None:
+    """Loops within loops may have no iteration: then no part of a matrix is copied."""
+    derivative = value_and_grad(rows_now_and_then, wrt=(0, 1, 2))
+    value, (x_bar, a_bar, B_bar) = derivative(0.7, np.ones(100), np.zeros((1, 50)), 0)
+    assert value == 100.0 and x_bar == 0.0
+    np.testing.assert_array_equal(a_bar, np.ones(100))
+    np.testing.assert_array_equal(B_bar, np.zeros((1, 50)))
+    with pytest.raises(IndexError):
+        derivative(0.7, np.ones(100), np.zeros((1, 50)), 1)
+    expected = value_and_grad(rows_now_and_then, wrt=(0, 1, 2), jit=False)
+    args = 0.7, np.linspace(0.1, 0.9, 70), np.ones((70, 3)), 2
+    np.testing.assert_allclose(derivative(*args)[1][2], expected(*args)[1][2], rtol=1e-10)
+
+
 def test_a_total_has_its_order() -> None:
     """To the last bit: a sum of terms of all sizes, in the inner loop and behind it."""
     args = arguments(200, 3)
