@@ -25,6 +25,7 @@ from s2s_ad.analysis.independence import BufferAccesses
 from s2s_ad.analysis.integers import Facts, lin
 from s2s_ad.analysis.plan import DEAR
 from s2s_ad.analysis.rerun import EFFORT
+from s2s_ad.analysis.sharing import WRITES
 from s2s_ad.analysis.totals import Total, is_free
 from s2s_ad.ir.build import i64
 from s2s_ad.ir.core import (
@@ -45,7 +46,7 @@ from s2s_ad.ir.prims import PRIMS
 from s2s_ad.ir.subscript import is_element
 
 SAME, VARYING, OWN, SHARED, ADDED, TOTAL = "same", "varying", "own", "shared", "added", "total"
-ARRAYS, WRITES = (OWN, SHARED, ADDED), ("store", "accum")
+ARRAYS = (OWN, SHARED, ADDED)
 #: Loops that are known to have fewer iterations are no ensembles, and recurrences no reason.
 FEWEST, SHORTEST = 16, 4
 #: What is done to a total may be done later, in order.
@@ -63,12 +64,14 @@ FAR, TILE, LEAST = 6.0, 3.0, 4.0
 class Tile:
     """A matrix of which iteration i has row i, and an inner loop goes along it: then lanes are far
     apart in memory. Its columns from `low` to below `high`, each an integer from around the loop
-    and what is added to it, are read, and `written` back, in one go; `eqns` access them. Where it
-    is `made` before the loop, by `empty` or `full`, it need not be read."""
+    and what is added to it, are read, and `written` back, in one go; `eqns` access them, if these
+    are more columns than `margin`: else the inner loops have no iteration. Where it is `made`
+    before the loop, by `empty` or `full`, it need not be read."""
 
     array: Var
     low: tuple[Atom, int]
     high: tuple[Atom, int]
+    margin: int
     eqns: tuple[Eqn, ...]
     written: bool
     made: Eqn | None
@@ -373,7 +376,7 @@ class _Study:
                 continue
             array, kind = self.found.root(eqn.ins[0]), self._kind(eqn.ins[0])
             along = eqn in inner and eqn.prim != "dim" and self._along(eqn, inner[eqn]) is not None
-            if kind in (SAME, SHARED) and along:
+            if kind in (SAME, SHARED) and along and self._is_there(array):
                 found.setdefault(array, []).append(eqn)  # type: ignore[arg-type]
             elif kind == SHARED:
                 others.add(array)  # type: ignore[arg-type]
@@ -383,6 +386,10 @@ class _Study:
             if columns is not None:
                 made = self._made(array) if written else None
                 yield array, Tile(array, *columns, tuple(eqns), written, made)
+
+    def _is_there(self, array: Atom) -> bool:
+        """True for what is not made in the loop."""
+        return array in self.body.params or array not in self.inside
 
     def _made(self, array: Var) -> Eqn | None:
         """What makes an array right before the loop, all of whose elements are alike then."""
@@ -401,8 +408,9 @@ class _Study:
 
     def _columns(
         self, eqns: Sequence[Eqn], inner: Mapping[Eqn, Eqn]
-    ) -> tuple[tuple[Atom, int], tuple[Atom, int]] | None:
-        """The first column, and the one after the last, if all loops go along the same ones."""
+    ) -> tuple[tuple[Atom, int], tuple[Atom, int], int] | None:
+        """The first column, the one after the last, and how many more these are than the loops have
+        iterations, if all loops go along the same ones."""
         ends, shifts = [], [self._along(e, inner[e]) or 0 for e in eqns]
         for eqn in eqns:
             loop = inner[eqn]
@@ -414,7 +422,7 @@ class _Study:
         c, d = c + min(shifts), d + max(shifts)
         if any(end != ends[0] for end in ends) or not self.facts.at_least(ends[0][0] + min(shifts)):
             return None
-        return (low, c), (high, d)
+        return (low, c), (high, d), max(shifts) - min(shifts)
 
     # -- is it worth it?
 

@@ -189,6 +189,8 @@ def is_size(a: Atom, made: Mapping[Var, Eqn]) -> bool:
         return False
     if eqn.prim in ("add", "mul", "minimum"):
         return all(is_size(b, made) for b in eqn.ins)
+    if eqn.prim == "select":
+        return all(is_size(b, made) for b in eqn.ins[1:])
     return eqn.prim == "dim" or (eqn.prim == "maximum" and any(is_size(b, made) for b in eqn.ins))
 
 

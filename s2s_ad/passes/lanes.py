@@ -39,13 +39,13 @@ from s2s_ad.analysis.ensembles import (
     SAME,
     TOTAL,
     VARYING,
-    WRITES,
     Ensemble,
     Tile,
     ensemble,
 )
 from s2s_ad.analysis.independence import facts_of
 from s2s_ad.analysis.integers import Facts
+from s2s_ad.analysis.sharing import WRITES
 from s2s_ad.ir.build import Builder, i64, number
 from s2s_ad.ir.core import (
     ANY_ORDER,
@@ -61,6 +61,7 @@ from s2s_ad.ir.core import (
     walk,
 )
 from s2s_ad.ir.types import I64, UNKNOWN, Type
+from s2s_ad.passes.tape import trip_count
 
 #: How many iterations go together: fewer where each keeps more than so many numbers.
 LANES, FEWER, MANY = 64, 16, 2**16
@@ -178,10 +179,7 @@ class _Lanes:
         width = b.emit(
             "select", b.emit("le", total, i64(MANY)), i64(LANES), i64(FEWER), name="width"
         )
-        start, stop = self.loop.ins[:2]
-        count = stop if start == i64(0) else b.emit("sub", stop, start)
-        room = b.emit("maximum", b.emit("minimum", width, count), i64(0), name="room")
-        return width, room
+        return width, b.emit("minimum", width, self.trips(b, self.loop), name="room")
 
     def around(
         self,
@@ -292,6 +290,8 @@ class _Lanes:
         high = b.emit("minimum", high, whole)
         size = high if low == i64(0) else b.emit("sub", high, low)
         size = b.emit("maximum", size, i64(0))
+        if tile.margin:  # no iteration takes the row, which need not be there
+            size = b.emit("select", b.emit("gt", size, i64(tile.margin)), size, i64(0))
         self.sizes[tile], self.lows[tile] = size, low
         slot = self.new(b, array, size)
         self.tiles.update(dict.fromkeys(tile.eqns, tile))
@@ -395,11 +395,7 @@ class _Lanes:
                 self.terms[step] = self.new(b, step.out, self.trips(b, loop))
 
     def trips(self, b: Builder, loop: Eqn) -> Atom:
-        start, stop = map(self.atom, loop.ins[:2])
-        if isinstance(start, Lit) and isinstance(stop, Lit):
-            return i64(max(0, stop.value - start.value))
-        count = stop if start == i64(0) else b.emit("sub", stop, start)
-        return b.emit("maximum", count, i64(0))
+        return trip_count(b, *map(self.atom, loop.ins[:3]))
 
     def position(self, b: Builder, loop: Eqn) -> Atom:
         index, start = loop.regions[0].params[0], self.atom(loop.ins[0])

@@ -222,6 +222,66 @@ def test_rows_that_nobody_reads_need_not_be_there() -> None:
     np.testing.assert_allclose(derivative(*args)[1][2], expected(*args)[1][2], rtol=1e-10)
 
 
+def offsets(x, a, B):
+    """Columns before and behind the one of the inner loop, which ends before them."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        v = a[i]
+        for j in range(2, B.shape[1] - 1):
+            v = np.sin(v) * x + B[i, j - 2] * B[i, j + 1]
+            B[i, j] = 0.5 * v
+        total += v
+    return total
+
+
+@pytest.mark.parametrize("level", ["kernel", "compiled"])
+def test_nor_where_the_inner_loop_has_no_iteration(level: str) -> None:
+    options = {} if level == "compiled" else {"jit": False, "level": level}
+    derivative = value_and_grad(offsets, wrt=(0, 1, 2), **options)
+    for columns in (0, 2, 3):
+        value, (x_bar, a_bar, B_bar) = derivative(0.7, np.ones(100), np.zeros((1, columns)))
+        assert value == 100.0 and x_bar == 0.0 and not B_bar.any()
+        np.testing.assert_array_equal(a_bar, np.ones(100))
+    with pytest.raises(IndexError):
+        derivative(0.7, np.ones(100), np.zeros((1, 4)))
+    plain = value_and_grad(offsets, wrt=(0, 1, 2), jit=False)
+    for columns in (4, 9):
+        args = 0.7, np.linspace(0.1, 0.9, 70), np.random.default_rng(0).normal(size=(70, columns))
+        found, expected = derivative(*args), plain(*args)
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
+        for a, b in zip(found[1], expected[1]):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
+    assert "start in range" in derivative.source(*args, level="kernel")
+
+
+MADE_INSIDE = """
+func f(x: f64[n, m], r: f64) {
+  n: i64 = dim x {axis=0}
+  m: i64 = dim x {axis=1}
+  s: f64 = for 0: i64, n, 1: i64, 0.0: f64 { (i: i64, s: f64)
+    d: f64[n, m] = copy x
+    v: f64 = for 0: i64, m, 1: i64, r { (j: i64, v: f64)
+      u: f64 = load d, i, j {spec='i,i'}
+      w: f64 = sin v
+      v: f64 = mul u, w
+      yield v
+    }
+    s: f64 = add s, v
+    yield s
+  }
+  return s
+}
+"""
+
+
+def test_no_tile_of_what_is_not_there_yet() -> None:
+    before = parse(MADE_INSIDE)
+    after = verify(lanes(before))
+    for n in (0, 3, 70):
+        args = (np.random.default_rng(n).normal(size=(n, 5)), 0.7)
+        assert evaluate(after, args) == evaluate(before, args)
+
+
 def test_a_total_has_its_order() -> None:
     """To the last bit: a sum of terms of all sizes, in the inner loop and behind it."""
     args = arguments(200, 3)
