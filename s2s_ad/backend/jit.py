@@ -26,7 +26,7 @@ from s2s_ad.backend.threads import wait_briefly
 from s2s_ad.ir.types import DTYPES, Type
 
 #: Files with what compiled text calls.
-NATIVE = ("blas", "copies", "memory", "vecmath")
+NATIVE = ("blas", "compiler", "copies", "memory", "vecmath")
 _lock = threading.Lock()
 
 

@@ -57,6 +57,8 @@ _PARALLEL_LOOP = re.compile(rf"^ +for \w+ in {PRANGE}\(", re.MULTILINE)
 #: which has them in its own machine code, and in its own file in the cache.
 _PART = "compiled_part"
 _UNSEEN = ("no_cpython_wrapper=True", "no_cfunc_wrapper=True")
+#: What compiles them, here and now.
+_COMPILERS = {_COMPILED: "LoopCompiler", _PART: "PartCompiler"}
 #: numba's cache on disk goes by names: code that calls vector functions is not for where they are
 #: not, or where there are others.
 _BY_VARIANT = """
@@ -132,6 +134,9 @@ def emit_module(
     for source, names in _NATIVE.items() if native else ():
         found = [name for name in names if re.search(rf"\b{name}\(", code)]
         others += [f"from {source} import {', '.join(found)}"] if found else []
+    compilers = {d: c for d, c in _COMPILERS.items() if native and d in decorators}
+    if compilers:
+        others.append(f"from s2s_ad.backend.compiler import {', '.join(compilers.values())}")
     others += [f"from {_VECMATH} import {', '.join(used)}"] if used and not optional else []
     blocks = ["\n".join(f"# {line}".rstrip() for line in header.splitlines())] if header else []
     blocks += ["\n".join(imports)] if imports else []
@@ -144,6 +149,8 @@ def emit_module(
     made |= {_THREADED: (*options, _PARALLEL)} if _THREADED in made else {}
     unseen = [o for o in options if o not in _FREE] + [*_UNSEEN]
     made |= {_PART: unseen} if _PART in made else {}
+    for name, compiler in compilers.items():
+        made[name] = (*made[name], f"pipeline_class={compiler}")
     blocks += [_compiler(made, calls_back, bool(used), optional).rstrip()] if jit else []
     head = "\n\n".join(blocks)
     return (f"{head}\n\n\n" if head else "") + "\n\n".join(texts)

@@ -20,8 +20,9 @@
 
 numba goes through a whole function for each variable that is assigned twice, and LLVM through all
 blocks for each that lives in several: both are quadratic in the length of a function. In parts of
-bounded length they are linear in the length of the program. LLVM sees a part twice, alone and with
-its caller, so that parts pay only where a function is long.
+bounded length they are linear in the length of the program. What is written for users to compile by
+numba alone pays for that, since LLVM then sees a part twice, alone and with its caller; what is
+compiled here does not (compiler.py). Parts pay only where a function is long.
 
 Functions are cut between statements, and so are loops and branches that are as long themselves;
 loops of ordinary length stay whole, and with them what LLVM makes of them. A part with many results
@@ -33,7 +34,7 @@ such a loop would need numba's parallel compiler of its own.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from s2s_ad.backend import source as py
@@ -41,20 +42,22 @@ from s2s_ad.backend.expr import PRANGE, UNALIASED
 
 #: Nodes of the syntax tree in a part, about five to a line.
 PART = 1000
-#: Functions, and loops in them, stay whole if they would have no more parts than this.
-_FEW = 4
+#: Functions stay whole if they would have no more parts than this, and so do loops in them.
+_TWO, _FEW = 2, 4
 #: A part with more results than this gives a tuple.
 _MANY = 8
+#: More values than this are not taken out of a tuple for a loop.
+_MOST = 64
 _JUMPS = (ast.Return, ast.Break, ast.Continue)
 
 
 def outline(
     function: ast.FunctionDef, size: int = PART, unaliased: Set[str] = frozenset()
 ) -> list[ast.stmt]:
-    """`function`, if it has no more than four times `size` nodes; else its parts, of about `size`
+    """`function`, if it has no more than twice `size` nodes; else its parts, of about `size`
     nodes each, and after them the function that calls them. Arrays whose names are `unaliased` have
     no other name, and parts that are given such arrays say so."""
-    if _weight([function]) <= _FEW * size or _is_parallel(function):
+    if _weight([function]) <= _TWO * size or _is_parallel(function):
         return [function]
     outliner = _Outliner(function, size, unaliased)
     *body, end = function.body
@@ -62,7 +65,8 @@ def outline(
         body, end = function.body, ast.Pass()
     after = outliner.ordered(_flow([end]).reads)
     kept: dict[str, _Place] = {}
-    calls = outliner.block(body, set(after), {a.arg for a in function.args.args}, kept)
+    given = {a.arg for a in function.args.args}
+    calls = outliner.block(body, set(after), given, kept, top=True)
     calls += [*_opened(after, kept), end]
     return [
         *outliner.parts,
@@ -184,6 +188,7 @@ class _Outliner:
         names = [*(a.arg for a in function.args.args), *_flow(function.body).writes]
         self.rank = {name: k for k, name in enumerate(dict.fromkeys(names))}
         self.parts: list[ast.stmt] = []
+        self.lengths: dict[str, int] = {}  # of the tuples
 
     def ordered(self, names: Iterable[str]) -> list[str]:
         """The local ones of `names`, in the order in which the function meets them."""
@@ -199,11 +204,12 @@ class _Outliner:
         block: Sequence[ast.stmt],
         after: Set[str],
         given: Set[str],
-        kept: dict[str, _Place] | None = None,
+        kept: dict[str, _Place],
+        top: bool = False,
     ) -> list[ast.stmt]:
         """`block` with calls in place of its statements. `after` are the names that are read after
-        it, `given` those that certainly have a value before it. `kept`, at the top, says which
-        values are in tuples."""
+        it, `given` those that certainly have a value before it. `kept` says which values are in
+        tuples; more become so at the `top`."""
         groups = list(self.groups(block))
         flows = list(map(_flow, groups))
         live, lives = set(after), []
@@ -216,12 +222,13 @@ class _Outliner:
             written = live & flow.writes.keys()
             needs = self.ordered(flow.reads | (written - flow.sure))  # or it stays as it was
             if self.moves(group) and given.issuperset(needs):
-                out += self.part(group, needs, self.ordered(written), kept)
+                out += self.part(group, needs, self.ordered(written), kept, top)
             else:
-                out += _opened(needs, kept)
-                out += [t for s in group for t in self.statement(s, live | flow.reads, given)]
+                out += _opened([n for n in needs if n in flow.writes], kept)
                 for name in flow.writes:
-                    (kept or {}).pop(name, None)
+                    kept.pop(name, None)
+                for s in group:
+                    out += self.statement(s, live | flow.reads, given, kept)
             given |= flow.sure
         return out
 
@@ -249,26 +256,49 @@ class _Outliner:
         fits = self.size / _FEW < _weight(group) <= _FEW * self.size
         return fits and not any(map(_is_bound, group))
 
-    def statement(self, statement: ast.stmt, after: Set[str], given: Set[str]) -> list[ast.stmt]:
-        """A statement that stays; if it is long, with parts inside."""
-        if _weight([statement]) > self.size and not isinstance(statement, ast.With):
-            if isinstance(statement, ast.For):
-                given = given | set(_names(statement.target))
-            for block in _blocks(statement):
-                block[:] = self.block(block, after, given)
-        return [statement]
+    def statement(
+        self, statement: ast.stmt, after: Set[str], given: Set[str], kept: dict[str, _Place]
+    ) -> list[ast.stmt]:
+        """A statement that stays; if it is long, with parts inside, which take apart themselves
+        what is in tuples."""
+        if _weight([statement]) <= self.size or isinstance(statement, ast.With):
+            return [*_opened(self.ordered(_flow([statement]).reads), kept), statement]
+        head = _Flow()
+        _read(statement.iter if isinstance(statement, ast.For) else statement.test, head)
+        reads = self.ordered(_flow([statement]).reads)
+        apart = {n for n in reads if n in head.reads or self.is_apart(statement, n, reads, kept)}
+        opened = _opened([n for n in reads if n in apart], kept)
+        if isinstance(statement, ast.For):
+            given = given | set(_names(statement.target))
+        for block in _blocks(statement):
+            block[:] = self.block(block, after, given, dict(kept))
+        return [*opened, statement]
+
+    def is_apart(
+        self, statement: ast.stmt, name: str, reads: Iterable[str], kept: Mapping[str, _Place]
+    ) -> bool:
+        """True where `name` is better taken out of its tuple before a long statement: there is not
+        much to take out, and all parts in the statement would get a tuple of which they need a
+        little."""
+        if name not in kept:
+            return False
+        whole = kept[name][0]
+        count = sum(n in kept and kept[n][0] == whole for n in reads)
+        parts = _weight([statement]) // self.size + 1
+        return count <= _MOST and parts * self.lengths[whole] > _FEW * count
 
     def part(
         self,
         group: list[ast.stmt],
         needs: list[str],
         results: list[str],
-        kept: dict[str, _Place] | None,
+        kept: dict[str, _Place],
+        top: bool,
     ) -> list[ast.stmt]:
         """The call of a new part."""
         number = len(self.parts) + 1
         name = self.fresh(f"{self.name}_part_{number}")
-        opened = {n: kept[n] for n in needs if kept and n in kept}
+        opened = {n: kept[n] for n in needs if n in kept}
         args = list(dict.fromkeys(opened[n][0] if n in opened else n for n in needs))
         ours = [n for n in needs if n in self.unaliased]
         said = [".".join(map(str, opened[n])) if n in opened else n for n in ours]
@@ -284,13 +314,14 @@ class _Outliner:
         )
         self.parts.append(ast.FunctionDef(name, arguments, body, decorator_list=[]))
         call = py.call(name, *map(py.name, args))
-        for n in results if kept else ():
+        for n in results:
             kept.pop(n, None)
         if not results:
             return [ast.Expr(call)]
-        if kept is None or len(results) <= _MANY:
+        if not top or len(results) <= _MANY:
             return [py.assign(_tuple(results), call)]
         whole = self.fresh(f"values_{number}")
+        self.lengths[whole] = len(results)
         kept.update((n, (whole, k)) for k, n in enumerate(results))
         return [py.assign(whole, call)]
 
@@ -299,11 +330,11 @@ def _tuple(names: Sequence[str]) -> ast.expr:
     return py.name(names[0]) if len(names) == 1 else py.tuple_(list(map(py.name, names)))
 
 
-def _opened(names: Iterable[str], kept: dict[str, _Place] | None) -> list[ast.stmt]:
+def _opened(names: Iterable[str], kept: dict[str, _Place]) -> list[ast.stmt]:
     """What takes `names` out of the tuples that hold them, where `kept` says so; no longer then."""
     out: list[ast.stmt] = []
     for name in names:
-        if kept and name in kept:
+        if name in kept:
             whole, k = kept.pop(name)
             out.append(py.assign(name, py.subscript(py.name(whole), [py.constant(k)])))
     return out

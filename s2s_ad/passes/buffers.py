@@ -20,7 +20,6 @@ settled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from s2s_ad.analysis.sharing import WRITES, is_view, loop_inits
 from s2s_ad.ir.build import Builder, i64
@@ -63,40 +62,42 @@ def _region(region: Region, made: dict[Var, Eqn], sizes: dict[Var, Sequence[Atom
     return Region(region.params, tuple(eqns), region.results)
 
 
-@dataclass
 class _Moved:
     """A loop without the allocations that can go before it, and these. `sizes` are the extents of
     what has moved, of this or an inner loop: a variable that may be gone."""
 
-    loop: Eqn
-    made: dict[Var, Eqn]
-    sizes: dict[Var, Sequence[Atom]]
-    before: Builder = field(default_factory=Builder)
-
-    def __post_init__(self) -> None:
-        made = [e.out for e in self.body.eqns if e.prim in _ALLOCATIONS and e.out.type.is_array]
-        for out in made:
-            eqn = next(e for e in self.body.eqns if out in e.outs)
-            turns = self.turns(eqn.out)
-            sizes = self.extents(eqn, set(region_defs(self.body))) if turns else [None]
-            if None not in sizes:
-                self.move(eqn, sizes, turns)
-
-    @property
-    def body(self) -> Region:
-        return self.loop.regions[-1]
+    def __init__(self, loop: Eqn, made: dict[Var, Eqn], sizes: dict[Var, Sequence[Atom]]) -> None:
+        self.loop, self.made, self.sizes = loop, made, sizes
+        self.before = Builder()
+        self.body = loop.regions[-1]
+        self.memory = _Memory(self.body)
+        self.first: list[Var] = []  # what the loop carries besides: before it,
+        self.params: list[Var] = []  # in it,
+        self.results: list[Atom] = []  # and at the end of an iteration
+        self.names: dict[Var, Atom] = {}  # what is one of these now
+        stay: dict[Eqn, list[Eqn]] = {}  # what is left in place of an allocation
+        inside = set(region_defs(self.body))
+        for eqn in self.body.eqns:
+            if eqn.prim in _ALLOCATIONS and eqn.out.type.is_array:
+                turns = self.turns(eqn.out)
+                sizes = self.extents(eqn, inside) if turns else [None]
+                if None not in sizes:
+                    stay[eqn] = self.move(eqn, sizes, turns)
+        if stay:
+            self.loop = self.carrying(stay)
 
     def turns(self, buffer: Var) -> int:
         """How many buffers take turns: one, and one more for each iteration that gets it from the
         iteration before. None at all where it may be kept for good, or in two places."""
-        body, passed = self.body, []
-        kept = _kept(buffer, body)
+        params, results = (*self.body.params, *self.params), (*self.body.results, *self.results)
+        passed: list[int] = []
+        kept = self.memory.kept(buffer, results)
         while kept:
             (place, *others) = kept
             if place < 0 or others or place in passed:
                 return 0
             passed.append(place)
-            kept = _kept(body.params[place + len(body.params) - len(body.results)], body)
+            kept = self.memory.kept(params[place + len(params) - len(results)], results)
         return 1 + len(passed)
 
     def extents(self, eqn: Eqn, inside: set[Var]) -> list[Atom | None]:
@@ -129,15 +130,15 @@ class _Moved:
         """An extent as a number, from an array that the loop starts with."""
         if isinstance(size, int):
             return i64(size)
-        for a in loop_inits(self.loop):
+        for a in (*loop_inits(self.loop), *self.first):
             for axis, other in enumerate(a.type.shape):
                 if known_equal(size, other):
                     return self.emit("dim", a, axis=axis, name="n")
         return None
 
-    def move(self, eqn: Eqn, sizes: Sequence[Atom], turns: int) -> None:
+    def move(self, eqn: Eqn, sizes: Sequence[Atom], turns: int) -> list[Eqn]:
         """The buffer goes round the loop, so that its versions stay in line; of several, each goes
-        to the place of the one before."""
+        to the place of the one before. What stays in the loop."""
         out, before, stays = eqn.out, self.before, Builder(eqn.loc, eqn.role)
         before.loc, before.role = eqn.loc, eqn.role
         known = []
@@ -153,28 +154,32 @@ class _Moved:
             self.emit("empty", *known, name=out.name, type=out.type, dtype=out.type.dtype)
             for _ in range(turns)
         ]
-        params = tuple(Var(out.name, out.type) for _ in made)
-        results = (*params[1:], _last(out, self.body))
+        params = [Var(out.name, out.type) for _ in made]
         if eqn.prim != "empty":
             spec = {"spec": ",".join(":" * out.type.ndim)}
             filled = (params[0], eqn.ins[0])
             stays.append(Eqn((out,), "store", filled, spec, (), eqn.loc, eqn.role))
-        eqns = [e for old in self.body.eqns for e in (stays.eqns if old is eqn else (old,))]
-        body = Region(self.body.params + params, tuple(eqns), self.body.results + results)
-        if eqn.prim == "empty":
-            body = substitute(body, {out: params[0]})
-        self.carry(made, body)
+        else:
+            self.names[out] = params[0]
+        self.memory.leads(params[0], out)
+        self.first += made
+        self.params += params
+        self.results += (*params[1:], _last(out, self.body))
+        return stays.eqns
 
-    def carry(self, made: Sequence[Var], body: Region) -> None:
-        """The loop with a new body, which has further parameters, `made` at first."""
-        regions = [body]
+    def carrying(self, stay: Mapping[Eqn, Sequence[Eqn]]) -> Eqn:
+        """The loop with what it carries besides."""
+        eqns = tuple(e for old in self.body.eqns for e in stay.get(old, (old,)))
+        params = (*self.body.params, *self.params)
+        results = (*self.body.results, *self.results)
+        regions = [substitute(Region(params, eqns, results), self.names)]
         if self.loop.prim == "while":
             cond = self.loop.regions[0]
-            unread = (Var(v.name, v.type) for v in made)
+            unread = (Var(v.name, v.type) for v in self.first)
             regions.insert(0, Region((*cond.params, *unread), cond.eqns, cond.results))
-        self.loop = self.loop.with_(
-            ins=(*self.loop.ins, *made),
-            outs=(*self.loop.outs, *(Var(v.name, v.type) for v in made)),
+        return self.loop.with_(
+            ins=(*self.loop.ins, *self.first),
+            outs=(*self.loop.outs, *(Var(v.name, v.type) for v in self.first)),
             regions=tuple(regions),
             params={k: v for k, v in self.loop.params.items() if k != "linear"},
         )
@@ -194,33 +199,49 @@ def is_size(a: Atom, made: Mapping[Var, Eqn]) -> bool:
     return eqn.prim == "dim" or (eqn.prim == "maximum" and any(is_size(b, made) for b in eqn.ins))
 
 
-def _kept(buffer: Var, body: Region) -> list[int]:
-    """The results of `body` that may share memory with `buffer`; -1 stands for what is outside of
-    the program."""
-    sharing: set[Atom] = {buffer}
-    size = 0
-    while size != len(sharing):
-        size = len(sharing)
+class _Memory:
+    """Which variables of a region may share memory with which."""
+
+    def __init__(self, body: Region) -> None:
+        self.next: dict[Atom, list[Var]] = {}
+        self.shown: set[Atom] = set()  # to what is outside of the program
         for eqn in walk(body):
-            if eqn.prim == "perform" and not sharing.isdisjoint(eqn.ins):
-                return [-1]
-            if eqn.prim in WRITES or eqn.prim == "grow" or is_view(eqn):
-                sharing.update(eqn.outs if eqn.ins[0] in sharing else ())
-            if eqn.prim == "if":
-                results = zip(eqn.outs, *(r.results for r in eqn.regions))
-                sharing.update(out for out, *ways in results if not sharing.isdisjoint(ways))
+            if eqn.prim == "perform":
+                self.shown.update(eqn.ins)
+            elif eqn.prim in WRITES or eqn.prim == "grow" or is_view(eqn):
+                self.leads(eqn.ins[0], *eqn.outs)
+            elif eqn.prim == "if":
+                for out, *ways in zip(eqn.outs, *(r.results for r in eqn.regions)):
+                    for way in ways:
+                        self.leads(way, out)
             elif eqn.prim in ("for", "while"):
-                _round(eqn, sharing)
-    return [k for k, a in enumerate(body.results) if a in sharing]
+                self._round(eqn)
 
+    def leads(self, a: Atom, *to: Var) -> None:
+        self.next.setdefault(a, []).extend(to)
 
-def _round(eqn: Eqn, sharing: set[Atom]) -> None:
-    """What a loop carries: each slot shares as a whole."""
-    inits = loop_inits(eqn)
-    for k in range(-len(inits), 0):
-        slot = [eqn.outs[k], eqn.regions[-1].results[k], *(r.params[k] for r in eqn.regions)]
-        if inits[k] in sharing or not sharing.isdisjoint(slot):
-            sharing.update(a for a in slot if isinstance(a, Var))
+    def _round(self, eqn: Eqn) -> None:
+        """What a loop carries: each slot shares as a whole."""
+        inits = loop_inits(eqn)
+        for k in range(-len(inits), 0):
+            own = (eqn.outs[k], eqn.regions[-1].results[k], *(r.params[k] for r in eqn.regions))
+            slot = [a for a in own if isinstance(a, Var)]
+            for a in (inits[k], *slot):
+                self.leads(a, *slot)
+
+    def kept(self, buffer: Var, results: Sequence[Atom]) -> list[int]:
+        """Those of `results` that may share memory with `buffer`; -1 stands for what is outside of
+        the program."""
+        sharing: set[Atom] = set()
+        todo: list[Atom] = [buffer]
+        while todo:
+            a = todo.pop()
+            if a not in sharing:
+                sharing.add(a)
+                todo += self.next.get(a, ())
+        if not sharing.isdisjoint(self.shown):
+            return [-1]
+        return [k for k, a in enumerate(results) if a in sharing]
 
 
 def _last(v: Var, region: Region) -> Var:

@@ -16,14 +16,18 @@
 
 A sum that a loop spells out is added up in its order, and a price is multiplied step by step: such
 loops are not vectorised, and with them nothing that they compute. But the terms depend on nothing
-that the loop carries. They are computed for a piece of the loop at a time, in the cache.
+that the loop carries. They are computed for a piece of the loop at a time, in the cache. Adjoints
+of stencils stay as they are: their terms have no order, and lookahead.py takes these loops apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from s2s_ad.analysis.vectors import is_function, is_vector
 from s2s_ad.ir.build import Builder
 from s2s_ad.ir.core import Eqn, Func, Region, eqn_free_vars, walk
+from s2s_ad.passes.lookahead import taken_apart
 from s2s_ad.passes.pieces import Split, emit_pieces, is_plain, split
 
 
@@ -32,14 +36,14 @@ def distribute(func: Func) -> Func:
 
     Example: `distribute(func)` gives the same results to the last bit.
     """
-    return func.with_(body=_region(func.body))
+    return func.with_(body=_region(func.body, taken_apart(func)))
 
 
-def _region(region: Region) -> Region:
+def _region(region: Region, others: Set[Eqn]) -> Region:
     b = Builder()
     for eqn in region.eqns:
-        eqn = eqn.with_(regions=tuple(map(_region, eqn.regions)))
-        parts = _parts(eqn)
+        parts = None if eqn in others else _parts(eqn)
+        eqn = eqn.with_(regions=tuple(_region(r, others) for r in eqn.regions))
         if parts is None:
             b.append(eqn)
         else:

@@ -56,6 +56,7 @@ from s2s_ad.ir.core import (
     clone,
     region_uses,
     substitute,
+    walk,
 )
 from s2s_ad.ir.types import I64, Type
 from s2s_ad.passes.pieces import (
@@ -85,6 +86,13 @@ def lookahead(func: Func) -> Func:
     return func.with_(body=_Lookahead(func).region(func.body))
 
 
+def taken_apart(func: Func) -> frozenset[Eqn]:
+    """The loops that `lookahead` takes apart, and that have no chain: adjoints of stencils."""
+    found = _Lookahead(func)
+    plans = ((e, found.plan(e)) for e in walk(func.body))
+    return frozenset(e for e, plan in plans if plan is not None and not plan.seeds)
+
+
 class _Lookahead:
     def __init__(self, func: Func) -> None:
         self.func = func
@@ -93,11 +101,15 @@ class _Lookahead:
     def instances(self) -> Instances:
         return Instances(self.func)
 
+    def plan(self, eqn: Eqn) -> _Plan | None:
+        plan = _plan(eqn) if eqn.prim == "for" else None
+        return plan if plan is not None and _in_order(plan, self.instances) else None
+
     def region(self, region: Region) -> Region:
         b = Builder()
         for eqn in region.eqns:
-            plan = _plan(eqn) if eqn.prim == "for" else None
-            if plan is not None and _in_order(plan, self.instances):
+            plan = self.plan(eqn)
+            if plan is not None:
                 b.loc, b.role = eqn.loc, eqn.role
                 _Emitter(plan).emit(b)
             else:

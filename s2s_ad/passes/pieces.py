@@ -82,23 +82,29 @@ def _late(body: Region) -> set[Eqn]:
     """What depends on what an iteration passes to the next one."""
     index, *carried = body.params
     inner = list(walk(body))
-    scalars = zip(carried, body.results)
-    known: set[Atom] = {p for p, r in scalars if not p.type.is_array and r is not p}
-    arrays = {p: _versions(p, body) for p in carried if p.type.is_array}
-    late: set[Eqn] = set()
+    free = {e: eqn_free_vars(e) for e in body.eqns}
+    known: set[Atom] = {p for p, r in zip(carried, body.results) if not (p.type.is_array or r is p)}
+    late = {e for e in body.eqns if not all(map(is_simple, (e, *_inside(e))))}
+    pairs: list[set[Eqn]] = []  # what touches an array, of which all is late if some of it is
+    for param in (p for p in carried if p.type.is_array):
+        own = _versions(param, body)
+        touching = {e for e in body.eqns if not own.isdisjoint(free[e])}
+        alone = all(not e.regions for e in touching)
+        if alone and is_elementwise(param, inner, index):
+            pairs.append(touching)
+        else:
+            late |= touching
     before = -1
     while len(late) > before:
         before = len(late)
-        for eqn in body.eqns:
-            free = eqn_free_vars(eqn)
-            if not known.isdisjoint(free) or not all(map(is_simple, (eqn, *_inside(eqn)))):
-                late.add(eqn)
-        for param, own in arrays.items():
-            touching = [e for e in body.eqns if not own.isdisjoint(eqn_free_vars(e))]
-            alone = all(not e.regions for e in touching)
-            if not (alone and is_elementwise(param, inner, index)) or late & {*touching}:
-                late.update(touching)
         known.update(out for e in late for out in e.outs)
+        for eqn in body.eqns:
+            if eqn not in late and not known.isdisjoint(free[eqn]):
+                late.add(eqn)
+                known.update(eqn.outs)
+        for touching in pairs:
+            if not late.isdisjoint(touching):
+                late |= touching
     return late
 
 

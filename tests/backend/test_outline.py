@@ -13,7 +13,7 @@ import pytest
 from bench.case import defined
 from bench.generated import mixed, straight
 from s2s_ad import grad, value_and_grad
-from s2s_ad.backend import module
+from s2s_ad.backend import module, outline
 from s2s_ad.backend.emit import emit, emit_parts
 from s2s_ad.ir.core import Func
 from s2s_ad.passes.inplace import inplace
@@ -37,7 +37,11 @@ def test_derivatives(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 25])
-def test_random_programs(size: int) -> None:
+@pytest.mark.parametrize("many", [1, 8])
+def test_random_programs(size: int, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With tuples for `many` values, which parts in loops and branches take apart."""
+    monkeypatch.setattr(outline, "_MANY", many)
+    monkeypatch.setattr(outline, "_MOST", many)
     for seed in range(200):
         func = inplace(Generator(seed).program())
         text, whole = in_parts(func, size, jit=False), emit(func, jit=False)
@@ -55,6 +59,24 @@ def test_many_values_go_in_a_tuple() -> None:
     assert "values_1 = program_value_and_grad_part_1(x, a)" in whole
     assert "[0]" not in whole and "values_1[0]" in "".join(parts[1:])
     assert len(whole.splitlines()) <= len(parts) + 3  # the value may be in a tuple, too
+
+
+@pytest.mark.parametrize("most", [4, 64])
+def test_tuples_in_loops(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of a loop take them apart, the loop does not; unless there is little in them."""
+    monkeypatch.setattr(outline, "_MOST", most)
+    lines = "".join(f"    a{k} = np.sin(x * {k + 1}.0)\n" for k in range(12))
+    more = "".join(f"        s = s * a{k} + np.cos(s * a{k})\n" for k in range(12))
+    loop = f"    for i in range(n):\n{more}"
+    text = f"import numpy as np\n\ndef program(x, n):\n    s = x\n{lines}{loop}    return s\n"
+    func = grad(defined(text, "program", {}))._derived_for((0.3, 3), {}).funcs("kernel")[0]
+    *parts, whole = emit_parts(func, size=150)
+    inside = [line for line in whole.splitlines() if line.startswith("        ")]
+    calls = [line for line in inside if "_part_" in line]
+    assert len(calls) == 2 and not any("= values_1" in line for line in inside)
+    assert ["values_1" in line for line in calls] == [most == 4] * 2
+    expected = run_text(emit(func), func.name, (0.3, 3))
+    assert run_text("\n\n".join([*parts, whole]), func.name, (0.3, 3)) == expected
 
 
 def test_a_jump_stays() -> None:
