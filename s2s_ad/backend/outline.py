@@ -42,8 +42,8 @@ from s2s_ad.backend.expr import PRANGE, UNALIASED
 
 #: Nodes of the syntax tree in a part, about five to a line.
 PART = 1000
-#: Functions stay whole if they would have no more parts than this, and so do loops in them.
-_TWO, _FEW = 2, 4
+#: Functions, and loops in them, stay whole if they would have no more parts than this.
+_FEW = 4
 #: A part with more results than this gives a tuple.
 _MANY = 8
 #: More values than this are not taken out of a tuple for a loop.
@@ -54,10 +54,10 @@ _JUMPS = (ast.Return, ast.Break, ast.Continue)
 def outline(
     function: ast.FunctionDef, size: int = PART, unaliased: Set[str] = frozenset()
 ) -> list[ast.stmt]:
-    """`function`, if it has no more than twice `size` nodes; else its parts, of about `size`
+    """`function`, if it has no more than four times `size` nodes; else its parts, of about `size`
     nodes each, and after them the function that calls them. Arrays whose names are `unaliased` have
     no other name, and parts that are given such arrays say so."""
-    if _weight([function]) <= _TWO * size or _is_parallel(function):
+    if _weight([function]) <= _FEW * size or _is_parallel(function):
         return [function]
     outliner = _Outliner(function, size, unaliased)
     *body, end = function.body
@@ -266,7 +266,7 @@ class _Outliner:
         head = _Flow()
         _read(statement.iter if isinstance(statement, ast.For) else statement.test, head)
         reads = self.ordered(_flow([statement]).reads)
-        apart = {n for n in reads if n in head.reads or self.is_apart(statement, n, reads, kept)}
+        apart = head.reads | self.apart(statement, reads, kept)
         opened = _opened([n for n in reads if n in apart], kept)
         if isinstance(statement, ast.For):
             given = given | set(_names(statement.target))
@@ -274,18 +274,22 @@ class _Outliner:
             block[:] = self.block(block, after, given, dict(kept))
         return [*opened, statement]
 
-    def is_apart(
-        self, statement: ast.stmt, name: str, reads: Iterable[str], kept: Mapping[str, _Place]
-    ) -> bool:
-        """True where `name` is better taken out of its tuple before a long statement: there is not
-        much to take out, and all parts in the statement would get a tuple of which they need a
-        little."""
-        if name not in kept:
-            return False
-        whole = kept[name][0]
-        count = sum(n in kept and kept[n][0] == whole for n in reads)
+    def apart(
+        self, statement: ast.stmt, reads: Iterable[str], kept: Mapping[str, _Place]
+    ) -> set[str]:
+        """Those of `reads` that are better taken out of their tuples before a long statement: there
+        is not much to take out, and all parts in it would get a tuple of which they need little."""
         parts = _weight([statement]) // self.size + 1
-        return count <= _MOST and parts * self.lengths[whole] > _FEW * count
+        wanted: dict[str, list[str]] = {}  # by the tuples
+        for name in reads:
+            if name in kept:
+                wanted.setdefault(kept[name][0], []).append(name)
+        few = (
+            names
+            for whole, names in wanted.items()
+            if len(names) <= _MOST and parts * self.lengths[whole] > _FEW * len(names)
+        )
+        return set().union(*few)
 
     def part(
         self,
