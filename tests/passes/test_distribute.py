@@ -134,3 +134,28 @@ def test_programs(name: str) -> None:
         for a, b in zip(np.atleast_2d(gradient), np.atleast_2d(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
     assert f", {PIECE})" in compiled.source(*args, level="kernel")
+
+
+def wave(x):
+    y = x.copy()
+    for i in range(1, x.shape[0] - 1):
+        y[i] = math.sin(x[i - 1]) * 0.5 + x[i + 1] * x[i]
+    return np.sum(y * y)
+
+
+def test_adjoints_of_stencils_are_left_to_lookahead() -> None:
+    """Which has one loop over pieces for them, and none inside that takes pieces of a piece."""
+    derivative = s2s_ad.value_and_grad(wave)
+    plain = s2s_ad.value_and_grad(wave, jit=False, level="kernel")
+    for n in (0, 1, 2, 5, 40, PIECE + 2, 3 * PIECE + 1):
+        x = np.random.default_rng(n).normal(size=n)
+        value, x_bar = plain(x)
+        np.testing.assert_allclose(derivative(x)[0], value, rtol=1e-12)
+        np.testing.assert_allclose(derivative(x)[1], x_bar, rtol=1e-12, atol=1e-14)
+        step = np.zeros(n)
+        for k in {0, n // 2, n - 1} & set(range(n)):
+            step[:] = 0.0
+            step[k] = 1e-6
+            slope = (wave(x + step) - wave(x - step)) / 2e-6
+            np.testing.assert_allclose(x_bar[k], slope, rtol=1e-6, atol=1e-7)
+    assert derivative.source(x, level="kernel").count("for low") == 1
