@@ -85,13 +85,13 @@ def _late(body: Region) -> set[Eqn]:
     free = {e: eqn_free_vars(e) for e in body.eqns}
     known: set[Atom] = {p for p, r in zip(carried, body.results) if not (p.type.is_array or r is p)}
     late = {e for e in body.eqns if not all(map(is_simple, (e, *_inside(e))))}
-    pairs: list[set[Eqn]] = []  # what touches an array, of which all is late if some of it is
+    groups: list[set[Eqn]] = []  # what touches an array, of which all is late if some of it is
     for param in (p for p in carried if p.type.is_array):
         own = _versions(param, body)
         touching = {e for e in body.eqns if not own.isdisjoint(free[e])}
         alone = all(not e.regions for e in touching)
         if alone and is_elementwise(param, inner, index):
-            pairs.append(touching)
+            groups.append(touching)
         else:
             late |= touching
     before = -1
@@ -102,7 +102,7 @@ def _late(body: Region) -> set[Eqn]:
             if eqn not in late and not known.isdisjoint(free[eqn]):
                 late.add(eqn)
                 known.update(eqn.outs)
-        for touching in pairs:
+        for touching in groups:
             if not late.isdisjoint(touching):
                 late |= touching
     return late
