@@ -266,15 +266,15 @@ class _Outliner:
         head = _Flow()
         _read(statement.iter if isinstance(statement, ast.For) else statement.test, head)
         reads = self.ordered(_flow([statement]).reads)
-        apart = head.reads | self.apart(statement, reads, kept)
-        opened = _opened([n for n in reads if n in apart], kept)
+        out = head.reads | self.taken_out(statement, reads, kept)
+        opened = _opened([n for n in reads if n in out], kept)
         if isinstance(statement, ast.For):
             given = given | set(_names(statement.target))
         for block in _blocks(statement):
             block[:] = self.block(block, after, given, dict(kept))
         return [*opened, statement]
 
-    def apart(
+    def taken_out(
         self, statement: ast.stmt, reads: Iterable[str], kept: Mapping[str, _Place]
     ) -> set[str]:
         """Those of `reads` that are better taken out of their tuples before a long statement: there
